@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * shared.h - the structs that the XDP programs and the C dataplane both read.
+ * Plain fixed-size integers in host byte order; no pointers.
+ */
+#ifndef TSUJI_SHARED_H
+#define TSUJI_SHARED_H
+
+#ifdef __bpf__
+#include <linux/types.h>
+typedef __u16 shared_u16;
+typedef __u32 shared_u32;
+typedef __u64 shared_u64;
+#else
+#include <stdint.h>
+typedef uint16_t shared_u16;
+typedef uint32_t shared_u32;
+typedef uint64_t shared_u64;
+#endif
+
+/* What the gate knows about the transport checksum of a frame. */
+enum gate_checksum {
+	GATE_CHECKSUM_UNKNOWN = 0, /* no way to see the skb: compare with the pseudo-header sum */
+	GATE_CHECKSUM_FULL = 1,    /* the bytes are as they should go on the wire */
+	GATE_CHECKSUM_PARTIAL = 2, /* CHECKSUM_PARTIAL: complete it at csum_start, csum_offset */
+};
+
+/* Metadata in front of every frame the gate redirects; written for every frame. */
+struct gate_meta {
+	shared_u16 checksum;    /* enum gate_checksum */
+	shared_u16 csum_start;  /* from the first byte of the frame */
+	shared_u16 csum_offset; /* from csum_start */
+	shared_u16 reserved;    /* zero; keeps data 4-byte aligned as XDP asks */
+};
+
+/* Counted by the gate on each port, read through its memory map. */
+struct gate_counters {
+	shared_u64 taken;     /* to an AF_XDP socket */
+	shared_u64 passed;    /* not ours: left to the kernel */
+	shared_u64 no_socket; /* ours, but no socket on that queue: left to the kernel */
+};
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * config.h - the router file as data. config_read() parses and checks it without root
+ * and without the interfaces; whoever gets a struct config may rely on what stands here.
+ */
+#ifndef TSUJI_CONFIG_H
+#define TSUJI_CONFIG_H
+
+#include "diag.h"
+#include "../dataplane/wire.h"
+
+#define CONFIG_NAME_SIZE 16 /* interface names, as in IFNAMSIZ */
+
+enum config_xdp { XDP_AUTO, XDP_NATIVE, XDP_GENERIC }; /* auto: native, else generic with a warning */
+
+struct config_address {
+	be32 address;
+	uint8_t prefix_len;
+	struct place at;
+};
+
+struct config_port {
+	char name[CONFIG_NAME_SIZE];
+	struct place at;
+	struct config_address *addresses; /* in the file's order */
+	unsigned n_addresses;
+	unsigned mtu;                     /* 0: the interface's own */
+	enum config_xdp xdp;
+};
+
+enum config_route_type { ROUTE_UNICAST, ROUTE_BLACKHOLE, ROUTE_UNREACHABLE, ROUTE_PROHIBIT };
+
+struct config_route {
+	be32 prefix;          /* host bits are zero: the reader refuses others */
+	uint8_t prefix_len;
+	enum config_route_type type;
+	be32 via;             /* zero: none */
+	char port[CONFIG_NAME_SIZE]; /* empty: the port whose subnet holds via; `port:` names it otherwise */
+	uint32_t metric;      /* 0 is the best */
+	struct place at;
+};
+
+struct config_neigh {
+	be32 address;
+	struct mac mac;
+	char port[CONFIG_NAME_SIZE];
+	struct place at;
+};
+
+enum config_transmit { TRANSMIT_AUTO, TRANSMIT_SOCKET, TRANSMIT_BURST };
+
+struct config {
+	struct config_port *ports;
+	unsigned n_ports;
+	struct config_route *routes;
+	size_t n_routes;
+	struct config_neigh *neighbours;
+	unsigned n_neighbours;
+	struct {
+		enum config_transmit transmit; /* auto */
+		bool flow_cache;               /* on */
+		bool far_end_prepare;          /* leave */
+	} lanes;
+	unsigned frames;                       /* 16384 */
+};
+
+/*
+ * Reads the router file that diag was opened on. NULL with diag->n_errors > 0 if anything
+ * is wrong. Checked: syntax (anchors, tags, several documents and duplicate keys are
+ * errors), unknown keys (with the nearest known one), every value's form; duplicate
+ * addresses; overlapping subnets of two ports; gateways on no connected subnet, equal to
+ * an own address, or a network or broadcast address; two routes with the same prefix and metric; neighbours
+ * outside their port's subnets; ports named but not listed; bridges, nat and filter (not
+ * supported yet). A million routes are read in about a second.
+ */
+struct config *config_read(struct diag *diag);
+void config_free(struct config *config); /* NULL is fine */
+
+/*
+ * "192.168.1.1/24", "10.0.0.1", "02:00:00:00:00:01", "default": strict forms, no leading
+ * zeros, no host names. False: not of that form. prefix: host bits must be zero.
+ */
+bool config_parse_address(const char *text, be32 *address);
+bool config_parse_prefix(const char *text, be32 *prefix, uint8_t *prefix_len);     /* also "default" */
+bool config_parse_interface(const char *text, be32 *address, uint8_t *prefix_len); /* host bits may be set */
+bool config_parse_mac(const char *text, struct mac *mac);
+/* Text of an address or MAC into buf (at least 18 bytes), which is returned. */
+char *config_format_address(be32 address, char *buf);
+char *config_format_mac(struct mac mac, char *buf);
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * router.h - the running router: the owner of all tables. It turns a struct config and
+ * what netlink says into ports, locals, routes and neighbours, publishes them to the
+ * worker, and answers questions about them.
+ *
+ * Thread: control's only. Every function that changes something either does all of it or
+ * nothing. Answers are jansson arrays of flat objects with the keys documented at each
+ * function; the caller owns the reference.
+ */
+#ifndef TSUJI_ROUTER_H
+#define TSUJI_ROUTER_H
+
+#include "config.h"
+
+#include <jansson.h>
+
+struct router;
+
+/* Why a request failed: the exit code of section 2 of the design, and a sentence. */
+struct refusal {
+	int status; /* 1 tried and failed, 2 usage or configuration, 4 this machine lacks something */
+	char text[512];
+};
+
+/*
+ * Takes over the ports of config (kept, and freed, by the router) in the current
+ * namespace. Every listed interface must exist and be free. NULL with *why set, and
+ * nothing left attached.
+ */
+struct router *router_start(struct config *config, struct refusal *why);
+void router_stop(struct router *router);
+
+/*
+ * Makes the running state that of config, which it keeps on success (the old one is
+ * freed). summary: "+3 routes ~1 port" or "no change". On failure nothing changed and
+ * config stays the caller's.
+ */
+int router_reload(struct router *router, struct config *config, char *summary, size_t size, struct refusal *why);
+
+/* The netlink socket to poll, and what to do when it is readable: links and addresses. */
+int router_netlink_fd(const struct router *router);
+void router_netlink_ready(struct router *router);
+/* About once a second: attached programs still ours, lost ports retried, socket statistics. */
+void router_tick(struct router *router);
+
+/*
+ * port: name, number, state ("up", "down", "lost"), reason, ifindex, mac, mtu, addresses
+ * (one string, space-separated), xdp ("native", "generic"), lane ("socket"), rx_packets,
+ * rx_bytes, tx_packets, tx_bytes, rx_dropped, tx_dropped, rx_partial, gate_passed,
+ * tx_kicks, tx_again, tx_busy, tx_nobufs, tx_netdown, rx_ring_full, rx_fill_empty.
+ */
+json_t *router_show_ports(struct router *router);
+/* route: to, type, via, port, metric, source ("file", "live", "connected"), state ("used", "shadowed", "port-down"), hits. At most limit rows (0: all). */
+json_t *router_show_routes(struct router *router, size_t limit);
+/* neigh: address, mac, port, state, source ("learnt", "file", "live"), age_ms (since confirmed), used_ms, queued. */
+json_t *router_show_neighs(struct router *router);
+/* drops: port ("-" for packets made here), reason, text, packets. Only those not zero; all: every reason summed over ports. */
+json_t *router_show_drops(struct router *router, bool all);
+/* One object: frames, frames_free, frames_held, created, icmp_errors, icmp_limited ... balance. */
+json_t *router_show_stats(struct router *router);
+
+/* Live changes; -1 with *why set. add refuses an existing key (prefix and metric). del of a file's route is allowed until the next reload. */
+int router_route_add(struct router *router, const struct config_route *route, struct refusal *why);
+int router_route_del(struct router *router, const struct config_route *route, struct refusal *why);
+unsigned router_route_flush(struct router *router); /* the live ones */
+int router_neigh_add(struct router *router, const struct config_neigh *neigh, struct refusal *why);
+int router_neigh_del(struct router *router, const struct config_neigh *neigh, struct refusal *why);
+unsigned router_neigh_flush(struct router *router, const char *port); /* learnt ones; NULL: every port */
+
+/* Follows the next count packets that the pcap expression accepts ("" all). -1 with *why set. */
+int router_trace_arm(struct router *router, const char *expression, unsigned count, struct refusal *why);
+/* Finished walks: each an array of lines of text under "lines", plus "end", "port_in", "first", "last" (hex). */
+json_t *router_trace_collect(struct router *router);
+void router_trace_disarm(struct router *router);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * csum.h - the internet checksum (RFC 1071) and its incremental update (RFC 1624).
+ *
+ * Sums are one's complement sums of 16-bit words as they lie in memory, unfolded in 32
+ * or 64 bits; csum_fold() gives the 16 bits, csum_finish() their complement: the field.
+ */
+#ifndef TSUJI_CSUM_H
+#define TSUJI_CSUM_H
+
+#include "wire.h"
+
+/* Adds len bytes at data to sum; an odd last byte counts as if followed by zero. Cost: about len/32 cycles. */
+uint64_t csum_add(uint64_t sum, const void *data, size_t len);
+/* The same over a small even length that the compiler knows, inline: headers. */
+static inline uint16_t csum_fold(uint64_t sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)sum;
+}
+static inline be16 csum_finish(uint64_t sum) { return (be16){(uint16_t)~csum_fold(sum)}; }
+
+/* The field over len bytes that hold zero where it will stand. */
+static inline be16 csum_of(const void *data, size_t len) { return csum_finish(csum_add(0, data, len)); }
+
+/* The sum of the IPv4 pseudo-header (RFC 768, RFC 9293 3.1); len is that of header and payload. */
+uint64_t csum_pseudo(be32 src, be32 dst, uint8_t protocol, uint16_t len);
+
+/* The field after a 16-bit word under it changed: RFC 1624 equation 3, right for every value. */
+static inline be16 csum_update(be16 field, be16 before, be16 after)
+{
+	uint32_t sum = (uint16_t)~field.raw;
+	sum += (uint16_t)~before.raw;
+	sum += after.raw;
+	return csum_finish(sum);
+}
+
+#endif

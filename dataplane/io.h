@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * io.h - a port's way in and out, whatever carries it: AF_XDP rings in the daemon
+ * (xsk.h), arrays in tests and benchmarks.
+ *
+ * Thread: the worker's only. A packet returned by rx belongs to the caller. tx takes the
+ * first k packets (its return value): the carrier owns them and puts their frames back
+ * when they have left; the rest stay with the caller.
+ */
+#ifndef TSUJI_IO_H
+#define TSUJI_IO_H
+
+#include "packet.h"
+
+struct io;
+
+struct io_ops {
+	/* Up to max packets; data, len, flags and csum_* are set, everything else is zero. */
+	unsigned (*rx)(struct io *io, struct packet **packets, unsigned max);
+	/* Queues up to n packets, in order, for transmission; returns how many it took. */
+	unsigned (*tx)(struct io *io, struct packet *const *packets, unsigned n);
+	/* Once per turn: push what tx queued, take back completed frames, refill the receiver. */
+	void (*turn)(struct io *io);
+};
+
+struct io {
+	const struct io_ops *ops;
+};
+
+static inline unsigned io_rx(struct io *io, struct packet **packets, unsigned max)
+{
+	return io->ops->rx(io, packets, max);
+}
+static inline unsigned io_tx(struct io *io, struct packet *const *packets, unsigned n)
+{
+	return io->ops->tx(io, packets, n);
+}
+static inline void io_turn(struct io *io) { io->ops->turn(io); }
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * packet.h - a packet: a frame of the pool, plus what we have found out about it.
+ *
+ * There is one struct packet for every frame of the pool, and it stays with its frame
+ * (frame.h); rooms pass pointers in vectors. Rooms up to TO_NEIGH only *decide*: they
+ * write packet->decision and leave the bytes alone, so that an ICMP error can quote the
+ * datagram as it arrived. Bytes change in ip4_rewrite() and in replies, nowhere else.
+ */
+#ifndef TSUJI_PACKET_H
+#define TSUJI_PACKET_H
+
+#include "verdict.h"
+#include "wire.h"
+
+#define VECTOR_SIZE 64 /* packets a room sees at once: their headers fit L1 */
+#define PORT_MAX 256   /* ports of one router; port numbers are below this */
+#define PORT_NONE 0xffff
+#define ROUTE_NONE UINT32_MAX
+
+enum packet_flag {
+	PACKET_PARTIAL = 1 << 0,    /* the kernel marks its checksum partial: csum_start, csum_offset */
+	PACKET_UNKNOWN = 1 << 1,    /* the gate could not tell: the sum may be partial */
+	PACKET_ERROR = 1 << 2,      /* an ICMP error or redirect of ours: it makes no other */
+	PACKET_OWN = 1 << 3,        /* made here: no TTL decrement, no redirect */
+	PACKET_OPTIONS = 1 << 4,    /* its IPv4 header has options, checked by ip4_input */
+	PACKET_LINK_GROUP = 1 << 5, /* it came in a link-layer broadcast or multicast */
+};
+
+/* Where a packet goes and how; filled by fib and neigh, obeyed by rewrite and egress. */
+struct decision {
+	uint16_t port_out;   /* PORT_NONE until there is one */
+	uint16_t mtu;        /* of the outgoing port, in bytes of IPv4 datagram */
+	be32 next_hop;       /* gateway, or the destination itself on a connected route */
+	uint32_t route;      /* index in the FIB, ROUTE_NONE without */
+	struct eth_hdr link; /* ready header, valid from TO_REWRITE on */
+};
+
+struct packet {
+	uint8_t *data;        /* first byte of the link-layer header */
+	uint32_t len;         /* bytes of frame from data on */
+	uint16_t port_in;     /* PORT_NONE for packets made here */
+	uint8_t verdict;      /* enum verdict */
+	uint8_t flags;        /* enum packet_flag */
+	uint16_t csum_start;  /* from data */
+	uint16_t csum_offset; /* from csum_start */
+	uint8_t icmp_pointer; /* for DROP_IP4_OPTIONS: offset of the bad byte */
+	uint8_t trace;        /* 1 + slot of the trace that follows it, 0: none */
+	uint16_t owner;       /* who has the frame now: written by frame.c only */
+	struct decision decision;
+	struct packet *next;  /* while HELD: the next in its neighbour's queue */
+};
+static_assert(sizeof(struct packet) <= 2 * CACHE_LINE, "two cache lines at most");
+
+static inline struct eth_hdr *packet_eth(const struct packet *p) { return (struct eth_hdr *)p->data; }
+/* The IPv4 header follows the Ethernet header: VLAN-tagged frames are not routed. */
+static inline struct ip4_hdr *packet_ip4(const struct packet *p)
+{
+	return (struct ip4_hdr *)(p->data + sizeof(struct eth_hdr));
+}
+
+/* Packets on their way to the same room. */
+struct vector {
+	unsigned n;
+	struct packet *p[VECTOR_SIZE];
+};
+
+/* Collects into to those of from whose verdict is the given door. Order is kept. */
+static inline void vector_take(const struct vector *from, enum verdict door, struct vector *to)
+{
+	to->n = 0;
+	for (unsigned i = 0; i < from->n; i++)
+		if (from->p[i]->verdict == door)
+			to->p[to->n++] = from->p[i];
+}
+
+#endif

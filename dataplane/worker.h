@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * worker.h - the thread that carries packets: each turn it reads every port, takes what
+ * came through the pipeline, transmits, and when there is nothing to do spins briefly and
+ * then sleeps in poll().
+ *
+ * Threads: everything here is called by control, and may block for as long as a grace
+ * period (a turn: microseconds to a few milliseconds).
+ */
+#ifndef TSUJI_WORKER_H
+#define TSUJI_WORKER_H
+
+#include "fib.h"
+#include "neigh.h"
+#include "port.h"
+#include "stats.h"
+#include "trace.h"
+#include "xsk.h"
+
+struct worker_config {
+	struct xsk_umem *umem;
+	uint32_t n_frames, frame_size;
+	struct neigh_config neigh;
+	uint32_t read_max;   /* frames read from a port per turn [2048] */
+	uint64_t spin_ns;    /* before it sleeps [50 us] */
+	uint8_t secret[16];  /* for the ICMP limiter's hash */
+};
+
+struct worker;
+
+/* Starts the thread with no ports and no routes. 0 or -errno. */
+int worker_start(struct worker **worker, const struct worker_config *config);
+/* Ends the thread and frees what it owns; ports must have been closed or outlive it. NULL is fine. */
+void worker_stop(struct worker *worker);
+
+/*
+ * Publishes new tables, NULL for "as it is", and returns after the grace period: the old
+ * ones, which worker_ports() and worker_fib() returned before, may then be freed.
+ */
+void worker_publish(struct worker *worker, struct port_table *ports, struct fib *fib);
+const struct port_table *worker_ports(const struct worker *worker);
+struct fib *worker_fib(const struct worker *worker);
+
+/* After a port was unpublished and closed: takes its frames back, drops what waits for its neighbours, and clears its counters if asked. Returns when done. */
+void worker_reclaim(struct worker *worker, uint16_t port);
+
+struct frame_pool *worker_pool(struct worker *worker); /* for xsk_config only */
+struct stats *worker_stats(struct worker *worker);     /* read with load_shared() */
+struct neigh_table *worker_neigh(struct worker *worker);
+struct trace_set *worker_traces(struct worker *worker); /* trace.h says which calls control may make */
+/* Makes a sleeping worker take a turn now: after neigh_add() and the like. */
+void worker_wake(struct worker *worker);
+
+struct worker_frames {
+	uint32_t total, free, held;
+};
+struct worker_frames worker_frames(const struct worker *worker);
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * xsk.h - AF_XDP: the UMEM, and a port's gate program and sockets.
+ *
+ * Frame ownership around the four rings of a socket (kernel side in capitals):
+ *
+ *   pool --refill--> fill ring --KERNEL--> RX ring --rx--> turn
+ *   turn --tx--> TX ring --KERNEL--> completion ring --turn--> pool
+ *
+ * The kernel copies on veth: a frame on the TX ring is read inside our system call, but
+ * its completion comes when the *receiver* has let go of the skb, in any order.
+ *
+ * Threads: control opens and closes; between those only the worker touches the rings.
+ */
+#ifndef TSUJI_XSK_H
+#define TSUJI_XSK_H
+
+#include "frame.h"
+#include "io.h"
+#include "stats.h"
+
+/* The memory all ports of a worker share, and an anchor socket that keeps it registered. */
+struct xsk_umem;
+
+struct xsk_error { /* why something failed: an errno and a sentence with the fix */
+	int code;
+	char text[256];
+};
+
+/* n_frames of size 2048 or 4096. NULL with *error set. Where the kernel refuses map memory: anonymous, said so in *error with code 0. */
+struct xsk_umem *xsk_umem_new(uint32_t n_frames, uint32_t size, struct xsk_error *error);
+void xsk_umem_free(struct xsk_umem *umem); /* after every port is closed */
+void *xsk_umem_memory(struct xsk_umem *umem);
+
+enum xsk_mode { XSK_AUTO, XSK_NATIVE, XSK_GENERIC };
+
+struct xsk_config {
+	const char *name;
+	uint32_t ifindex;
+	uint16_t number;       /* the port's */
+	uint32_t ring_size;    /* entries of each ring: a power of two */
+	enum xsk_mode mode;    /* auto: native, else generic */
+	struct frame_pool *pool;
+	struct stats *stats;
+};
+
+struct xsk_port; /* its io is the first member: (struct io *)port */
+
+/*
+ * Attaches the gate and opens a socket for each receive queue of the interface. NULL with
+ * *error set: EBUSY (another XDP program is there), ENODEV, EPERM, ERANGE (far end's MTU) ...
+ * Frames flow into the sockets once the worker calls io_turn() on it.
+ */
+struct xsk_port *xsk_port_open(struct xsk_umem *umem, const struct xsk_config *config, struct xsk_error *error);
+/* Detaches the gate, then closes the sockets. The worker no longer uses the port; its frames are reclaimed by owner afterwards (worker_reclaim). */
+void xsk_port_close(struct xsk_port *port);
+
+bool xsk_port_is_native(const struct xsk_port *port);
+/* False once someone else has detached or replaced our gate. A system call. */
+bool xsk_port_attached(const struct xsk_port *port);
+struct io *xsk_port_io(struct xsk_port *port);
+/* The sockets to poll, one for each queue. */
+unsigned xsk_port_fds(const struct xsk_port *port, int *fds, unsigned max);
+
+struct xsk_gate_counts {
+	uint64_t taken, passed, no_socket; /* bpf/shared.h: struct gate_counters */
+};
+void xsk_port_gate_counts(const struct xsk_port *port, struct xsk_gate_counts *counts);
+/* Frames the kernel dropped before us, summed over the sockets: XDP_STATISTICS. */
+void xsk_port_refresh_stats(struct xsk_port *port);
+
+#endif
