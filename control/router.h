@@ -12,16 +12,11 @@
 #define TSUJI_ROUTER_H
 
 #include "config.h"
+#include "refusal.h"
 
 #include <jansson.h>
 
 struct router;
-
-/* Why a request failed: the exit code of section 2 of the design, and a sentence. */
-struct refusal {
-	int status; /* 1 tried and failed, 2 usage or configuration, 4 this machine lacks something */
-	char text[512];
-};
 
 /*
  * Takes over the ports of config (kept, and freed, by the router) in the current
