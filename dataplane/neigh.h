@@ -14,10 +14,16 @@
  * out, at most queue_max each and held_max in all; STALE and PROBE neighbours are used
  * meanwhile.
  *
+ * A full table, or a full port, forgets its oldest FAILED or never used STALE entry for a
+ * new one, then its oldest STALE one that nobody used for reachable_ns, and else refuses.
+ * Other ports lose only what they never used, and only when the whole table is full: no
+ * scan or flood on one port costs another a neighbour it talks to.
+ *
  * Threads: the worker resolves, learns and polls; control adds, deletes and walks. Each
  * bucket has a lock, held for a few instructions; a resolve that finds a usable entry
  * takes none. Queues are the worker's alone: what control changes, neigh_poll() acts on.
- * Hash: keyed with the caller's secret. Memory is fixed at neigh_new().
+ * Hash: keyed with the caller's secret. Memory is fixed at neigh_new(). The worker's
+ * now_ns never goes back. Ports are below PORT_MAX.
  */
 #ifndef TSUJI_NEIGH_H
 #define TSUJI_NEIGH_H
@@ -57,20 +63,22 @@ void neigh_free(struct neigh_table *table); /* packets still queued are left alo
 
 /*
  * Finds the MAC for p->decision.{port_out, next_hop}. TO_REWRITE: *mac is set. HELD: p is
- * queued and belongs to the table. DROP_NEIGH_QUEUE or DROP_NEIGH_TABLE: p stays the
- * caller's. Cost when resolved: one hash, one or two cache lines.
+ * queued and belongs to the table. DROP_NEIGH_QUEUE, DROP_NEIGH_TABLE, or, for retry_ns
+ * after it failed, DROP_NEIGH_FAILED: p stays the caller's. Cost when resolved: one hash,
+ * two cache lines; now and then (at the first use in a second) a lock.
  */
 enum verdict neigh_resolve(struct neigh_table *table, struct packet *p, struct mac *mac, uint64_t now_ns);
 
 enum neigh_evidence {
-	NEIGH_ASKED_US, /* an ARP request for our address: may create (RFC 826) */
+	NEIGH_ASKED_US, /* an ARP request for our address: creates, or changes the MAC, as STALE (RFC 826) */
 	NEIGH_REPLY,    /* a reply sent to us: completes, confirms or changes, never creates */
-	NEIGH_HEARD,    /* gratuitous or overheard: changes the MAC of a known entry to STALE, never creates, never confirms */
+	NEIGH_HEARD,    /* gratuitous or overheard: as NEIGH_ASKED_US, but never creates */
 };
 /*
  * Takes note of a binding; the caller has checked that it is plausible. A reply within
  * one second of another from a different MAC is ignored, as Linux's locktime does: the
- * first answer stands. False: nothing was noted (unknown, static, or the table is full).
+ * first answer stands. Packets that waited for it can be had from neigh_released() at
+ * once. False: nothing was noted (unknown, static, ignored, or the table is full).
  */
 bool neigh_learn(struct neigh_table *table, uint16_t port, be32 address, struct mac mac,
 		 enum neigh_evidence evidence, uint64_t now_ns);
@@ -96,7 +104,7 @@ uint64_t neigh_next(const struct neigh_table *table);
 
 /* -- control, at any time --------------------------------------------------------- */
 
-/* Adds or replaces a STATIC entry. 0, or -ENOSPC. */
+/* Adds or replaces a STATIC entry; a full table forgets a STALE or FAILED one. 0, or -ENOSPC. */
 int neigh_add(struct neigh_table *table, uint16_t port, be32 address, struct mac mac);
 /* 0, or -ENOENT. Queued packets end as DROP_NEIGH_FAILED with the next neigh_poll(). */
 int neigh_del(struct neigh_table *table, uint16_t port, be32 address);
@@ -108,7 +116,8 @@ struct neigh_info {
 	be32 address;
 	struct mac mac;
 	enum neigh_state state;
-	uint64_t confirmed_ns, used_ns; /* 0: never */
+	uint64_t confirmed_ns; /* when this MAC last replied; 0: never */
+	uint64_t used_ns;      /* for a packet, to within a second; 0: never */
 	uint32_t queued;
 };
 /* Calls each once per entry with a consistent copy, in no order. */
