@@ -21,6 +21,8 @@ struct io_ops {
 	unsigned (*tx)(struct io *io, struct packet *const *packets, unsigned n);
 	/* Once per turn: push what tx queued, take back completed frames, refill the receiver. */
 	void (*turn)(struct io *io);
+	/* True while something queued still waits to be pushed. */
+	bool (*waits)(struct io *io);
 };
 
 struct io {
@@ -36,5 +38,6 @@ static inline unsigned io_tx(struct io *io, struct packet *const *packets, unsig
 	return io->ops->tx(io, packets, n);
 }
 static inline void io_turn(struct io *io) { io->ops->turn(io); }
+static inline bool io_waits(struct io *io) { return io->ops->waits(io); }
 
 #endif

@@ -18,7 +18,7 @@
 #include "xsk.h"
 
 struct worker_config {
-	struct xsk_umem *umem;
+	struct xsk_area *area;
 	uint32_t n_frames, frame_size;
 	struct neigh_config neigh;
 	uint32_t read_max;   /* frames read from a port per turn [2048] */
@@ -41,7 +41,10 @@ void worker_publish(struct worker *worker, struct port_table *ports, struct fib 
 const struct port_table *worker_ports(const struct worker *worker);
 struct fib *worker_fib(const struct worker *worker);
 
-/* After a port was unpublished and closed: takes its frames back, drops what waits for its neighbours, and clears its counters if asked. Returns when done. */
+/*
+ * Takes back the frames that a port's rings held, after it was unpublished and closed.
+ * Returns when done. What waits for its neighbours ends with neigh_flush().
+ */
 void worker_reclaim(struct worker *worker, uint16_t port);
 
 struct frame_pool *worker_pool(struct worker *worker); /* for xsk_config only */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * xsk.h - AF_XDP: the UMEM, and a port's gate program and sockets.
+ * xsk.h - AF_XDP: the UMEM (our struct xsk_area), and a port's gate program and sockets.
  *
  * Frame ownership around the four rings of a socket (kernel side in capitals):
  *
@@ -19,8 +19,11 @@
 #include "io.h"
 #include "stats.h"
 
+#define XSK_RING_MAX 2048 /* entries of a ring at most: what a turn reads */
+#define XSK_QUEUES_MAX 64 /* receive queues of an interface that are served */
+
 /* The memory all ports of a worker share, and an anchor socket that keeps it registered. */
-struct xsk_umem;
+struct xsk_area;
 
 struct xsk_error { /* why something failed: an errno and a sentence with the fix */
 	int code;
@@ -28,9 +31,9 @@ struct xsk_error { /* why something failed: an errno and a sentence with the fix
 };
 
 /* n_frames of size 2048 or 4096. NULL with *error set. Where the kernel refuses map memory: anonymous, said so in *error with code 0. */
-struct xsk_umem *xsk_umem_new(uint32_t n_frames, uint32_t size, struct xsk_error *error);
-void xsk_umem_free(struct xsk_umem *umem); /* after every port is closed */
-void *xsk_umem_memory(struct xsk_umem *umem);
+struct xsk_area *xsk_area_new(uint32_t n_frames, uint32_t size, struct xsk_error *error);
+void xsk_area_free(struct xsk_area *area); /* after every port is closed */
+void *xsk_area_memory(struct xsk_area *area);
 
 enum xsk_mode { XSK_AUTO, XSK_NATIVE, XSK_GENERIC };
 
@@ -51,11 +54,13 @@ struct xsk_port; /* its io is the first member: (struct io *)port */
  * *error set: EBUSY (another XDP program is there), ENODEV, EPERM, ERANGE (far end's MTU) ...
  * Frames flow into the sockets once the worker calls io_turn() on it.
  */
-struct xsk_port *xsk_port_open(struct xsk_umem *umem, const struct xsk_config *config, struct xsk_error *error);
+struct xsk_port *xsk_port_open(struct xsk_area *area, const struct xsk_config *config, struct xsk_error *error);
 /* Detaches the gate, then closes the sockets. The worker no longer uses the port; its frames are reclaimed by owner afterwards (worker_reclaim). */
 void xsk_port_close(struct xsk_port *port);
 
 bool xsk_port_is_native(const struct xsk_port *port);
+/* True where the gate reads the checksum state from the skb: no guessing (design, decision 6). */
+bool xsk_port_sees_checksums(const struct xsk_port *port);
 /* False once someone else has detached or replaced our gate. A system call. */
 bool xsk_port_attached(const struct xsk_port *port);
 struct io *xsk_port_io(struct xsk_port *port);

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * gate - the XDP program of every port: IPv4 and ARP go to tsuji, the rest to the kernel.
+ *
+ * In front of each frame it hands over, the gate writes what it knows of the transport
+ * checksum (struct gate_meta). The truth stands in the skb behind the xdp_buff, which a
+ * program attached natively to a veth can read where the kernel has the kfuncs (6.3);
+ * user space sets see_skb there. Elsewhere the meta says "unknown".
+ *
+ * One copy of this program, with its own maps, is loaded for each port.
+ */
+#include <linux/bpf.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "shared.h"
+
+#define QUEUES 64 /* a power of two: 6.1's verifier wants indices masked, not compared */
+#define ETHERTYPE_IPV4 0x0800
+#define ETHERTYPE_ARP 0x0806
+
+struct eth_header {
+	__u8 dst[6], src[6];
+	__be16 type;
+};
+
+/* The parts we read of kernel structures; offsets are relocated when the program loads. */
+#define relocated __attribute__((preserve_access_index))
+struct sk_buff {
+	unsigned char *head, *data;
+	__u8 ip_summed : 2;
+	__u16 csum_start, csum_offset;
+	__u32 vlan_all;
+} relocated;
+struct sk_buff_list { /* stands for "a pointer to an skb": veth's own type may live in a module */
+	struct sk_buff *next;
+} relocated;
+struct xdp_buff {
+	void *data;
+} relocated;
+struct veth_xdp_buff {
+	struct xdp_buff xdp;
+	struct sk_buff *skb;
+} relocated;
+#define KERNEL_CHECKSUM_PARTIAL 3 /* include/linux/skbuff.h */
+
+void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
+void *bpf_rdonly_cast(void *address, __u32 type) __ksym __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_XSKMAP);
+	__uint(max_entries, QUEUES);
+	__type(key, __u32);
+	__type(value, __u32);
+} sockets SEC(".maps");
+
+/* Set before loading. False also removes the kfunc calls from what the verifier sees. */
+const volatile __u8 see_skb = 0;
+
+/* By queue: a queue is served by one CPU at a time. */
+struct gate_counters counters[QUEUES];
+
+static __always_inline int is_ours(struct xdp_md *ctx)
+{
+	struct eth_header *eth = (void *)(long)ctx->data;
+	if ((void *)(eth + 1) > (void *)(long)ctx->data_end)
+		return 0;
+	return eth->type == bpf_htons(ETHERTYPE_IPV4) || eth->type == bpf_htons(ETHERTYPE_ARP);
+}
+
+/* Fills *found from the skb; false if the frame has a VLAN tag beside its bytes. */
+static __always_inline int look_at_skb(struct xdp_md *ctx, struct gate_meta *found)
+{
+	void *xdp = bpf_cast_to_kern_ctx(ctx);
+	struct sk_buff_list *place =
+		bpf_rdonly_cast(xdp + bpf_core_field_offset(struct veth_xdp_buff, skb),
+				bpf_core_type_id_kernel(struct sk_buff_list));
+	struct sk_buff *skb = place->next;
+
+	found->checksum = GATE_CHECKSUM_FULL;
+	if (!skb) /* an xdp_frame that another program sent on: its bytes are all there is */
+		return 1;
+	if (skb->vlan_all)
+		return 0;
+	if (BPF_CORE_READ_BITFIELD(skb, ip_summed) == KERNEL_CHECKSUM_PARTIAL) {
+		found->checksum = GATE_CHECKSUM_PARTIAL;
+		/* The kernel counts from the buffer's head; the frame begins at data. */
+		found->csum_start = skb->csum_start - (__u16)(skb->data - skb->head);
+		found->csum_offset = skb->csum_offset;
+	}
+	return 1;
+}
+
+SEC("xdp")
+int gate(struct xdp_md *ctx)
+{
+	struct gate_counters *count = &counters[ctx->rx_queue_index & (QUEUES - 1)];
+	struct gate_meta found = {.checksum = GATE_CHECKSUM_UNKNOWN};
+
+	if (!is_ours(ctx) || (see_skb && !look_at_skb(ctx, &found)))
+		goto pass;
+	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(found)))
+		goto pass;
+	struct gate_meta *meta = (void *)(long)ctx->data_meta;
+	if ((void *)(meta + 1) > (void *)(long)ctx->data)
+		goto pass;
+	*meta = found;
+
+	int action = bpf_redirect_map(&sockets, ctx->rx_queue_index, XDP_PASS);
+	if (action == XDP_REDIRECT)
+		count->taken++;
+	else
+		count->no_socket++;
+	return action;
+pass:
+	count->passed++;
+	return XDP_PASS;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * pipeline - the rooms, in order (the drawing is in pipeline.h).
+ *
+ * Each room gets the packets whose verdict names its door, sets their next verdict, and
+ * never knows which room comes after it. What is written here and nowhere else: the
+ * order of the rooms, what happens to a packet that ended, and that a packet's ICMP error
+ * enters at the FIB once, as a marked packet that makes no other.
+ */
+#include "pipeline.h"
+
+#include "eth.h"
+#include "ip4.h"
+#include "offload.h"
+
+/* Requests sent in one call of the neighbour timers; more follow in the next turn. */
+#define SOLICITS_MAX 32
+
+void pipeline_init(struct pipeline *pl)
+{
+	pl->egress.pool = pl->pool;
+	pl->egress.stats = pl->stats;
+	pl->egress.traces = pl->traces;
+	pl->egress.punt = pl->punt;
+}
+
+void pipeline_begin(struct pipeline *pl, const struct port_table *ports, struct fib *fib, uint64_t now_ns)
+{
+	pl->ports = ports;
+	pl->fib = fib;
+	pl->now_ns = now_ns;
+	pl->egress.ports = ports;
+}
+
+static void note(struct pipeline *pl, enum verdict room, const struct vector *v)
+{
+	if (unlikely(trace_armed(pl->traces)))
+		trace_steps(pl->traces, room, v, pl->now_ns);
+}
+
+/* -- ends ------------------------------------------------------------------------- */
+
+/* The packet is finished with: count it, and give its frame back. */
+static void end(struct pipeline *pl, struct packet *p)
+{
+	count_add(&stats_port(pl->stats, p->port_in)->ends[p->verdict], 1);
+	if (unlikely(p->trace))
+		trace_end(pl->traces, p, pl->now_ns);
+	frame_put(pl->pool, p);
+}
+
+/* Only what goes on to someone else has to have its checksum completed. */
+static void punt(struct pipeline *pl, struct packet *p)
+{
+	if (p->flags & (PACKET_PARTIAL | PACKET_UNKNOWN))
+		offload_complete(p);
+	egress_punt(&pl->egress, p, pl->now_ns);
+}
+
+static void hold(struct pipeline *pl, struct packet *p)
+{
+	frame_move(pl->pool, p, FRAME_HELD);
+	count_add(&stats_port(pl->stats, p->port_in)->ends[HELD], 1);
+}
+
+/* The ICMP error that a dropped packet asks for is added to errors. */
+static void drop(struct pipeline *pl, struct packet *p, struct vector *errors)
+{
+	uint8_t code;
+
+	if (verdict_icmp(p->verdict, &code) >= 0) {
+		struct packet *error = icmp_error(pl->limiter, pl->pool, pl->stats, pl->ports, p, pl->now_ns);
+		if (error)
+			errors->p[errors->n++] = error;
+	}
+	end(pl, p);
+}
+
+/* Sees every packet of v to its end, or on to egress. */
+static void settle(struct pipeline *pl, const struct vector *v, struct vector *errors)
+{
+	for (unsigned i = 0; i < v->n; i++) {
+		struct packet *p = v->p[i];
+		if (p->verdict == TO_EGRESS)
+			egress_put(&pl->egress, p, pl->now_ns);
+		else if (p->verdict == PUNTED)
+			punt(pl, p);
+		else if (p->verdict == HELD)
+			hold(pl, p);
+		else if (p->verdict == TAKEN)
+			end(pl, p);
+		else
+			drop(pl, p, errors);
+	}
+}
+
+/* -- the rooms -------------------------------------------------------------------- */
+
+/* TO_NEIGH -> TO_REWRITE with the link header ready, HELD, DROP_NEIGH_*. */
+static void resolve(struct pipeline *pl, const struct vector *v)
+{
+	for (unsigned i = 0; i < v->n; i++) {
+		struct packet *p = v->p[i];
+		struct decision *d = &p->decision;
+		p->verdict = (uint8_t)neigh_resolve(pl->neigh, p, &d->link.dst, pl->now_ns);
+		if (p->verdict != TO_REWRITE)
+			continue;
+		d->link.src = port_get(pl->ports, d->port_out)->mac;
+		d->link.type = be16_from(ETH_IPV4);
+	}
+}
+
+/* Before its bytes change, a packet may earn its sender a redirect. */
+static void redirect(struct pipeline *pl, const struct vector *v, struct vector *made)
+{
+	for (unsigned i = 0; i < v->n; i++) {
+		if (likely(!ip4_wants_redirect(pl->ports, v->p[i])))
+			continue;
+		struct packet *p = icmp_redirect(pl->limiter, pl->pool, pl->stats, pl->ports, v->p[i],
+						 pl->now_ns);
+		if (p)
+			made->p[made->n++] = p;
+	}
+}
+
+/* Rooms 5 to 7 for the packets of v that are TO_FIB; redirects they earn are added to made. */
+static void forward(struct pipeline *pl, const struct vector *v, struct vector *made)
+{
+	struct vector at;
+
+	vector_take(v, TO_FIB, &at);
+	if (!at.n)
+		return;
+	ip4_route(pl->ports, pl->fib, &at);
+	note(pl, TO_FIB, &at);
+
+	vector_take(v, TO_NEIGH, &at);
+	resolve(pl, &at);
+	note(pl, TO_NEIGH, &at);
+
+	vector_take(v, TO_REWRITE, &at);
+	redirect(pl, &at, made);
+	ip4_rewrite(pl->ports, pl->fib, pl->pool, pl->stats, &at);
+	note(pl, TO_REWRITE, &at);
+}
+
+/* What the router has made itself: in by the FIB, once. It makes no other packet. */
+static void forward_made(struct pipeline *pl, const struct vector *made)
+{
+	struct vector none = {0};
+
+	if (!made->n)
+		return;
+	forward(pl, made, &none);
+	settle(pl, made, &none);
+	assert(none.n == 0);
+}
+
+/* Rooms 5 to 7 for v, then for the errors and redirects that came of it. */
+static void forward_and_settle(struct pipeline *pl, const struct vector *v)
+{
+	struct vector redirects = {0}, errors = {0};
+
+	forward(pl, v, &redirects);
+	settle(pl, v, &errors);
+	forward_made(pl, &redirects);
+	forward_made(pl, &errors);
+}
+
+static void count_arrivals(struct pipeline *pl, const struct vector *v)
+{
+	for (unsigned i = 0; i < v->n; i++) {
+		struct port_stats *s = stats_port(pl->stats, v->p[i]->port_in);
+		count_add(&s->rx_packets, 1);
+		count_add(&s->rx_bytes, v->p[i]->len);
+		if (v->p[i]->flags & PACKET_PARTIAL)
+			count_add(&s->rx_partial, 1);
+	}
+}
+
+void pipeline_packets(struct pipeline *pl, struct vector *v)
+{
+	struct vector at, local;
+
+	count_arrivals(pl, v);
+	if (unlikely(trace_armed(pl->traces)))
+		trace_arrivals(pl->traces, v, pl->now_ns);
+
+	eth_input(pl->ports, v);
+	note(pl, TO_ETH, v);
+
+	vector_take(v, TO_ARP, &at);
+	if (at.n) {
+		arp_input(pl->ports, pl->neigh, pl->stats, &pl->arp, &at, pl->now_ns);
+		note(pl, TO_ARP, &at);
+	}
+
+	vector_take(v, TO_IP4, &at);
+	ip4_input(pl->ports, &at);
+	note(pl, TO_IP4, &at);
+
+	vector_take(&at, TO_LOCAL, &local);
+	if (local.n) {
+		icmp_local(pl->ports, &local);
+		note(pl, TO_LOCAL, &local);
+	}
+
+	forward_and_settle(pl, v);
+}
+
+/* -- timers ----------------------------------------------------------------------- */
+
+static void solicit(struct pipeline *pl)
+{
+	struct neigh_solicit due[SOLICITS_MAX];
+	unsigned n = neigh_poll(pl->neigh, pl->now_ns, due, SOLICITS_MAX);
+
+	for (unsigned i = 0; i < n; i++) {
+		const struct port *port = port_get(pl->ports, due[i].port);
+		struct packet *p = port ? frame_get(pl->pool) : NULL;
+		if (!p)
+			continue; /* the table asks again when its timer is next due */
+		if (!arp_request(port, p, due[i].address, due[i].mac)) {
+			frame_put(pl->pool, p);
+			continue;
+		}
+		p->decision.port_out = port->number;
+		count_add(&pl->stats->created, 1);
+		count_add(&pl->stats->arp_requests, 1);
+		egress_put(&pl->egress, p, pl->now_ns);
+	}
+}
+
+/* Packets whose next hop has answered, or will not. */
+static void release(struct pipeline *pl)
+{
+	struct packet *p;
+
+	do {
+		struct vector v = {0};
+		while (v.n < VECTOR_SIZE && (p = neigh_released(pl->neigh))) {
+			frame_move(pl->pool, p, FRAME_TURN);
+			p->next = NULL;
+			/* Routes may have changed while it waited: it asks the FIB again. */
+			if (p->verdict == TO_NEIGH)
+				p->verdict = TO_FIB;
+			v.p[v.n++] = p;
+		}
+		if (!v.n)
+			return;
+		forward_and_settle(pl, &v);
+	} while (p);
+}
+
+void pipeline_end(struct pipeline *pl)
+{
+	solicit(pl);
+	release(pl);
+	egress_flush(&pl->egress, pl->now_ns);
+}
+
+uint64_t pipeline_next(const struct pipeline *pl) { return neigh_next(pl->neigh); }
+
+bool pipeline_balanced(const struct pipeline *pl)
+{
+	uint32_t turn = frame_count(pl->pool, FRAME_TURN), free = frame_count(pl->pool, FRAME_FREE);
+
+	return turn == 0 && free == pl->pool->n_free &&
+	       frame_count(pl->pool, FRAME_HELD) == pl->pool->n_held &&
+	       stats_balance(pl->stats) == (int64_t)pl->pool->n_held;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * pipeline.h - a packet's walk through the rooms, in order. The page to read first.
+ *
+ *      arrivals
+ *         |
+ *     2  eth ---------> arp --------------------------+  (replies, announcements)
+ *         |                                           |
+ *     4  ip4 ---> local (icmp): echo replies --+      |
+ *         |                                    |      |
+ *     5  fib <---------------------------------+      |
+ *         |   <--- ICMP errors and redirects, marked: they make no other
+ *       neigh ---> HELD, and back to fib once the next hop has answered
+ *         |                                           |
+ *     6  rewrite (and fragments)                      |
+ *         |                                           |
+ *     7  egress <-------------------------------------+
+ *
+ * Every packet ends once: SENT, PUNTED, TAKEN, HELD for now, or a DROP_ with a name. The
+ * pipeline makes no system call and reads no clock: the same code runs in the daemon, in
+ * unit tests, fuzzers and benchmarks.
+ *
+ * Thread: one worker's. The tables it is given stay constant for a turn.
+ */
+#ifndef TSUJI_PIPELINE_H
+#define TSUJI_PIPELINE_H
+
+#include "arp.h"
+#include "egress.h"
+#include "fib.h"
+#include "frame.h"
+#include "icmp.h"
+#include "neigh.h"
+#include "port.h"
+#include "stats.h"
+#include "trace.h"
+
+struct pipeline {
+	/* set by whoever owns the pipeline; they outlive it */
+	struct frame_pool *pool;
+	struct stats *stats;
+	struct neigh_table *neigh;
+	struct icmp_limiter *limiter;
+	struct trace_set *traces;
+	struct io *punt; /* NULL: what the kernel should have is dropped as DROP_PUNT */
+	/* of this turn */
+	const struct port_table *ports;
+	struct fib *fib;
+	uint64_t now_ns;
+	/* its own */
+	struct arp_state arp;
+	struct egress egress;
+};
+
+/* Once, after the fields above are set: the rest must be zero. */
+void pipeline_init(struct pipeline *pl);
+/* A turn begins with these tables (fib may be NULL: no routes), at that time. */
+void pipeline_begin(struct pipeline *pl, const struct port_table *ports, struct fib *fib, uint64_t now_ns);
+/* Up to VECTOR_SIZE packets that arrived, in order; all of one turn's come before pipeline_end. */
+void pipeline_packets(struct pipeline *pl, struct vector *v);
+/* Timers of the neighbour table, then everything queued leaves. */
+void pipeline_end(struct pipeline *pl);
+/* When a turn is needed although nothing arrives; UINT64_MAX: never. */
+uint64_t pipeline_next(const struct pipeline *pl);
+
+/*
+ * The two sums of section 3 of the design, between turns: packets in and created are
+ * those that ended and those held; frames free, held and in rings are all there are.
+ */
+bool pipeline_balanced(const struct pipeline *pl);
+
+#endif
