@@ -10,9 +10,12 @@
 
 #include "wire.h"
 
-/* Adds len bytes at data to sum; an odd last byte counts as if followed by zero. Cost: about len/32 cycles. */
+/*
+ * Adds len bytes at data, of any alignment, to sum; an odd last byte counts as if followed by
+ * zero, so only the last of several pieces may be odd. Cost: 10 cycles and len/12.
+ */
 uint64_t csum_add(uint64_t sum, const void *data, size_t len);
-/* The same over a small even length that the compiler knows, inline: headers. */
+/* The 16 bits of a sum; 0 only if every byte under it was 0, else 1 to 0xffff. */
 static inline uint16_t csum_fold(uint64_t sum)
 {
 	sum = (sum & 0xffffffff) + (sum >> 32);
@@ -29,7 +32,10 @@ static inline be16 csum_of(const void *data, size_t len) { return csum_finish(cs
 /* The sum of the IPv4 pseudo-header (RFC 768, RFC 9293 3.1); len is that of header and payload. */
 uint64_t csum_pseudo(be32 src, be32 dst, uint8_t protocol, uint16_t len);
 
-/* The field after a 16-bit word under it changed: RFC 1624 equation 3, right for every value. */
+/*
+ * The field after a 16-bit word under it changed: RFC 1624 equation 3. It is what computing
+ * the field anew gives, for every value, unless all bytes under it are now zero: no header is.
+ */
 static inline be16 csum_update(be16 field, be16 before, be16 after)
 {
 	uint32_t sum = (uint16_t)~field.raw;
