@@ -8,7 +8,8 @@
  * whose port is gone.
  *
  * Lookup: a trie of strides 16, 8 and 8 with leaves pushed down: one, two or three loads.
- * Memory: 256 KiB, plus 1 KiB for each /16 or /24 that has longer prefixes in it.
+ * Memory: 256 KiB, plus 1 KiB for each /16 or /24 that has longer prefixes in it, plus 24
+ * bytes for each route.
  */
 #ifndef TSUJI_FIB_H
 #define TSUJI_FIB_H
