@@ -16,10 +16,11 @@
  * Completes p's checksum in place if it is partial, and clears PACKET_PARTIAL and
  * PACKET_UNKNOWN. With PACKET_PARTIAL: over csum_start to the end of the *datagram* (IPv4:
  * total length, so padding is left out; else to the end of the frame), at csum_start +
- * csum_offset, whatever the protocol; out-of-bounds values change nothing. With
- * PACKET_UNKNOWN: only first or whole IPv4 TCP and UDP whose field equals the folded
- * pseudo-header sum; 1 corrupt packet in 65,536 may pass. A UDP result of 0 becomes
- * 0xffff (RFC 768). True if it changed a byte range. p's IPv4 header has been validated.
+ * csum_offset, whatever the protocol (SCTP apart: its CRC32c is no such sum); values outside
+ * the datagram's payload change nothing. With PACKET_UNKNOWN: only whole IPv4 TCP and UDP
+ * datagrams, never fragments, whose field equals the folded pseudo-header sum; 1 corrupt
+ * packet in 65,536 may pass. A UDP result of 0 becomes 0xffff (RFC 768). True if it wrote
+ * the field. p's IPv4 header has been validated.
  */
 bool offload_complete(struct packet *p);
 
