@@ -116,10 +116,10 @@ $(B)/tsuji: $(B)/control/main.o $(B)/libcontrol.a $(B)/libdataplane.a
 $(B)/tests/test_%: tests/unit/test_%.c $(HELPERS) $(B)/libcontrol.a $(B)/libdataplane.a | dirs
 	$(call say,TEST,$<)
 	$(Q)$(CC) $(CFLAGS) -MF $@.d $< $(filter %.o %.a,$^) $(LDLIBS) -lcmocka -o $@
-$(B)/tests/bench_%: tests/bench/bench_%.c $(B)/libcontrol.a $(B)/libdataplane.a | dirs $(BPF_SKELS)
+$(B)/tests/bench_%: tests/bench/bench_%.c $(HELPERS) $(B)/libcontrol.a $(B)/libdataplane.a | dirs $(BPF_SKELS)
 	$(call say,BENCH,$<)
 	$(Q)$(CC) $(CFLAGS) -MF $@.d $< $(filter %.o %.a,$^) $(LDLIBS) -o $@
-$(B)/tests/fuzz_%: tests/fuzz/fuzz_%.c $(B)/libcontrol.a $(B)/libdataplane.a | dirs
+$(B)/tests/fuzz_%: tests/fuzz/fuzz_%.c $(HELPERS) $(B)/libcontrol.a $(B)/libdataplane.a | dirs
 	$(call say,FUZZ,$<)
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer -MF $@.d $< $(filter %.o %.a,$^) $(LDLIBS) -o $@
 
