@@ -6,6 +6,9 @@
  * Control arms a trace set with a filter and a count; the worker follows that many
  * matching packets and writes a step after each room; control collects finished walks.
  * Not armed, it costs the packet path one load per vector.
+ *
+ * Threads: one of control and one worker, at any time side by side; trace_set_new() and
+ * trace_set_free() while no worker uses the set. No call blocks or waits for the other side.
  */
 #ifndef TSUJI_TRACE_H
 #define TSUJI_TRACE_H
@@ -19,7 +22,7 @@
 struct trace_step {
 	uint64_t at_ns;      /* since arrival */
 	uint8_t room;        /* enum verdict: the door it went through */
-	uint8_t verdict;     /* what the room said */
+	uint8_t verdict;     /* what the room said; the walk's last: how it ended */
 	uint8_t ttl;         /* as the bytes stand after the room; 0: not IPv4 */
 	uint32_t len;
 	struct decision decision;
@@ -36,27 +39,37 @@ struct trace_walk {
 };
 
 struct trace_set;
-struct trace_set *trace_set_new(void);
-void trace_set_free(struct trace_set *set);
+struct trace_set *trace_set_new(void);      /* NULL: no memory */
+void trace_set_free(struct trace_set *set); /* NULL is fine */
 
 /* -- control -- */
 /*
- * Follows the next count packets (at most TRACE_SLOTS) that the filter accepts; program
- * is classic BPF as libpcap compiles it for Ethernet (struct bpf_insn[n]), n 0: every
- * packet. Replaces what was armed. 0, or -EINVAL.
+ * Follows the next count packets (1 to TRACE_SLOTS) that the filter accepts; program is
+ * classic BPF as libpcap compiles it for Ethernet (struct bpf_insn[n], copied), n 0: every
+ * packet. Replaces what was armed, and drops its walks: those not collected and those still
+ * under way. 0, -EINVAL for a bad program or count, or -ENOMEM; then nothing changed.
  */
 int trace_arm(struct trace_set *set, const void *program, unsigned n, unsigned count);
-/* Copies the next finished walk and frees its slot; false: none. */
+/* Copies the finished walk that arrived first and frees its slot; false: none. */
 bool trace_collect(struct trace_set *set, struct trace_walk *walk);
+/* Follows no further packets; walks under way go on and can be collected. */
 void trace_disarm(struct trace_set *set);
 
 /* -- worker -- */
+/* Packets are looked for or followed; if not, the calls below may be left out. */
 bool trace_armed(const struct trace_set *set);
-/* Looks at newly arrived packets and marks those to follow. */
+/*
+ * Looks at newly arrived packets and marks those to follow, while there are free slots.
+ * Called for every vector while trace_armed(): it also takes new orders.
+ */
 void trace_arrivals(struct trace_set *set, const struct vector *v, uint64_t now_ns);
-/* After a room: a step for each followed packet of v. */
+/* After a room: a step for each followed packet of v. Past TRACE_STEPS the last is overwritten. */
 void trace_steps(struct trace_set *set, enum verdict room, const struct vector *v, uint64_t now_ns);
-/* The packet's walk is over. */
+/*
+ * The packet's walk is over: called while its bytes still stand, for every packet that ends,
+ * not for HELD ones, whose walk goes on. Adds a last step if no room has said
+ * p->verdict. Without packet->trace it does nothing.
+ */
 void trace_end(struct trace_set *set, struct packet *p, uint64_t now_ns);
 
 #endif
