@@ -19,7 +19,10 @@ struct hash_state {
 	uint64_t v0, v1, v2, v3;
 };
 
-static inline uint64_t hash_rotate(uint64_t x, unsigned bits) { return x << bits | x >> (64 - bits); }
+static inline uint64_t hash_rotate(uint64_t x, unsigned bits)
+{
+	return x << bits | x >> (64 - bits);
+}
 
 static inline uint64_t hash_load(const void *bytes)
 {
@@ -73,7 +76,8 @@ static inline uint64_t hash_siphash_rounds(const uint8_t key[HASH_KEY_SIZE], con
 	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }
 
-/* SipHash-1-3 of len bytes under key: all 64 bits are fit for use. Cost: about 15 ns for 8 bytes. */
+/* SipHash-1-3 of len bytes under key: all 64 bits are fit for use. Cost: about 15 ns for 8 bytes.
+ */
 static inline uint64_t hash_siphash(const uint8_t key[HASH_KEY_SIZE], const void *data, size_t len)
 {
 	return hash_siphash_rounds(key, data, len, 1, 3);

@@ -15,7 +15,8 @@
  * Room 4, TO_IP4 -> TO_LOCAL (an address of the router file), TO_FIB (transit), PUNTED (an
  * address only the kernel has, or a broadcast on a port where the kernel has an address),
  * DROP_IP4_*. Reads only; sets PACKET_OPTIONS, and cuts p->len to the datagram (padding,
- * RFC 894) -- a length, not a byte. Malformed options set icmp_pointer.
+ * RFC 894) -- a length, not a byte. Malformed options set icmp_pointer. A multicast that
+ * came in a link-layer group is PUNTED: which groups it is in, the kernel knows.
  */
 void ip4_input(const struct port_table *ports, const struct vector *v);
 
@@ -27,7 +28,10 @@ void ip4_input(const struct port_table *ports, const struct vector *v);
  */
 void ip4_route(const struct port_table *ports, struct fib *fib, const struct vector *v);
 
-/* True if a forwarded packet leaves by the port it came from towards a next hop its sender could reach: RFC 1812 5.2.7.2. */
+/*
+ * True if a forwarded packet leaves by the port it came from towards a next hop in its
+ * sender's own subnet: RFC 1812 5.2.7.2.
+ */
 bool ip4_wants_redirect(const struct port_table *ports, const struct packet *p);
 
 /*
@@ -36,7 +40,8 @@ bool ip4_wants_redirect(const struct port_table *ports, const struct packet *p);
  * zero source of PACKET_OWN packets with the route's source, updates the header checksum,
  * puts decision.link in front. Where the datagram exceeds decision.mtu it is cut into
  * fragments: p becomes the first, the others follow by packet->next, each with its own
- * frame from the pool; DROP_FRAMES when the pool has too few (p then is unchanged).
+ * frame from the pool and p's verdict, counted in stats->created; DROP_FRAMES when the pool
+ * has too few, DROP_FRAME_SIZE when no piece fits a frame or the MTU (p then is unchanged).
  */
 void ip4_rewrite(const struct port_table *ports, const struct fib *fib, struct frame_pool *pool,
 		 struct stats *stats, const struct vector *v);
