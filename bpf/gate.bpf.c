@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * gate - the XDP program of every port: IPv4 and ARP go to tsuji, the rest to the kernel.
+ * The rest is other ethertypes, VLAN-tagged frames, and IPv4 multicast, which tsuji does
+ * not route and a routing daemon beside it wants to hear.
  *
  * In front of each frame it hands over, the gate writes what it knows of the transport
  * checksum (struct gate_meta). The truth stands in the skb behind the xdp_buff, which a
@@ -66,7 +68,10 @@ static __always_inline int is_ours(struct xdp_md *ctx)
 	struct eth_header *eth = (void *)(long)ctx->data;
 	if ((void *)(eth + 1) > (void *)(long)ctx->data_end)
 		return 0;
-	return eth->type == bpf_htons(ETHERTYPE_IPV4) || eth->type == bpf_htons(ETHERTYPE_ARP);
+	if (eth->type == bpf_htons(ETHERTYPE_ARP))
+		return 1;
+	/* A group address other than broadcast begins with an odd byte that is not 0xff (RFC 1112 6.4). */
+	return eth->type == bpf_htons(ETHERTYPE_IPV4) && (!(eth->dst[0] & 1) || eth->dst[0] == 0xff);
 }
 
 /* Fills *found from the skb; false if the frame has a VLAN tag beside its bytes. */
