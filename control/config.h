@@ -24,7 +24,7 @@ struct config_port {
 	struct place at;
 	struct config_address *addresses; /* in the file's order */
 	unsigned n_addresses;
-	unsigned mtu;                     /* 0: the interface's own */
+	unsigned mtu;                     /* 68 to 3498; 0: the interface's own */
 	enum config_xdp xdp;
 };
 
@@ -74,6 +74,9 @@ struct config {
  * supported yet). A million routes are read in about a second.
  */
 struct config *config_read(struct diag *diag);
+/* The same for a router file inside another one. far_end_prepare: what lanes.far-end is when not given. */
+struct yaml_node;
+struct config *config_read_section(struct diag *diag, const struct yaml_node *node, bool far_end_prepare);
 void config_free(struct config *config); /* NULL is fine */
 
 /*
@@ -81,7 +84,7 @@ void config_free(struct config *config); /* NULL is fine */
  * zeros, no host names. False: not of that form. prefix: host bits must be zero.
  */
 bool config_parse_address(const char *text, be32 *address);
-bool config_parse_prefix(const char *text, be32 *prefix, uint8_t *prefix_len);     /* also "default" */
+bool config_parse_prefix(const char *text, be32 *prefix, uint8_t *prefix_len);     /* also "default", and an address: /32 */
 bool config_parse_interface(const char *text, be32 *address, uint8_t *prefix_len); /* host bits may be set */
 bool config_parse_mac(const char *text, struct mac *mac);
 /* Text of an address or MAC into buf (at least 18 bytes), which is returned. */
