@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * answer.c - from requests to calls of router.h, and back to rows.
+ *
+ * One table, handlers[], lists every command and verb. A handler returns rows or fills the
+ * complaint. Selections (`port show r0`, `route show 10.0.0.0/8`) are made here, on the
+ * rows, so that the router has one way to show each table.
+ */
+#include "answer.h"
+
+#include "../dataplane/packet.h"
+
+json_t *answer_rows(json_t *rows)
+{
+	return json_pack("{s:i, s:o}", "status", 0, "rows", rows);
+}
+
+json_t *answer_complaint(const struct complaint *complaint)
+{
+	json_t *answer =
+		json_pack("{s:i, s:s}", "status", complaint->status, "error", complaint->text);
+
+	if (answer && *complaint->hint)
+		json_object_set_new(answer, "hint", json_string(complaint->hint));
+	return answer;
+}
+
+static json_t *refuse(const struct refusal *why, struct complaint *complaint)
+{
+	complain(complaint, why->status ? why->status : 1, NULL, "%s", why->text);
+	return NULL;
+}
+
+static const char *text_of(const json_t *row, const char *key)
+{
+	const char *text = json_string_value(json_object_get(row, key));
+
+	return text ? text : "";
+}
+
+/* Keeps the rows whose key is wanted; NULL: all. */
+static void select_rows(json_t *rows, const char *key, const char *wanted)
+{
+	if (!wanted)
+		return;
+	for (size_t i = json_array_size(rows); i-- > 0;)
+		if (strcmp(text_of(json_array_get(rows, i), key), wanted))
+			json_array_remove(rows, i);
+}
+
+/* -- port -- */
+
+static void complain_no_port(const json_t *ports, const char *name, struct complaint *complaint)
+{
+	const char *names[PORT_MAX + 1];
+	size_t n = json_array_size(ports) < PORT_MAX ? json_array_size(ports) : PORT_MAX;
+	const char *nearest;
+	char hint[64];
+
+	for (size_t i = 0; i < n; i++)
+		names[i] = text_of(json_array_get(ports, i), "name");
+	names[n] = NULL;
+	nearest = diag_nearest(name, names);
+	snprintf(hint, sizeof(hint), nearest ? "did you mean %s?" : "tsuji port show lists them",
+		 nearest);
+	complain(complaint, 1, hint, "this router has no port \"%s\"", name);
+}
+
+static json_t *port_show(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	const char *name = NULL;
+	json_error_t error;
+	json_t *rows;
+
+	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s?s}", "name", &name)) {
+		complain(complaint, 2, NULL, "malformed request: %s", error.text);
+		return NULL;
+	}
+	rows = router_show_ports(router);
+	if (!name)
+		return rows;
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		if (strcmp(text_of(json_array_get(rows, i), "name"), name))
+			continue;
+		select_rows(rows, "name", name);
+		return rows;
+	}
+	complain_no_port(rows, name, complaint);
+	json_decref(rows);
+	return NULL;
+}
+
+/* -- route -- */
+
+/* The text of a prefix as the router writes it in "to", for comparison. */
+static bool same_prefix(const json_t *row, be32 prefix, uint8_t prefix_len)
+{
+	be32 to;
+	uint8_t to_len;
+
+	return request_prefix(text_of(row, "to"), &to, &to_len) && be32_equal(to, prefix) &&
+	       to_len == prefix_len;
+}
+
+static bool select_prefix(json_t *rows, const char *text, struct complaint *complaint)
+{
+	be32 prefix;
+	uint8_t prefix_len;
+
+	if (!text)
+		return true;
+	if (!request_prefix(text, &prefix, &prefix_len))
+		return complain(complaint, 2, "such as 10.9.0.0/16, 192.168.1.7 or default",
+				"\"%s\" is not an IPv4 prefix", text);
+	for (size_t i = json_array_size(rows); i-- > 0;)
+		if (!same_prefix(json_array_get(rows, i), prefix, prefix_len))
+			json_array_remove(rows, i);
+	return true;
+}
+
+static json_t *route_show(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	const char *to = NULL, *port = NULL;
+	json_int_t limit = -1;
+	json_error_t error;
+	json_t *rows;
+
+	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s?s, s?s, s?I}", "to", &to, "port",
+			   &port, "limit", &limit)) {
+		complain(complaint, 2, NULL, "malformed request: %s", error.text);
+		return NULL;
+	}
+	if (limit < 0) /* one more than is shown tells the client that there are more */
+		limit = to || port ? 0 : REQUEST_ROUTES + 1;
+	rows = router_show_routes(router, limit);
+	select_rows(rows, "port", port);
+	if (select_prefix(rows, to, complaint))
+		return rows;
+	json_decref(rows);
+	return NULL;
+}
+
+/* The port that has address as its own, or NULL. */
+static const char *own_port(const json_t *ports, const char *address)
+{
+	for (size_t i = 0; i < json_array_size(ports); i++) {
+		const json_t *port = json_array_get(ports, i);
+		char addresses[4096], *save = NULL;
+
+		snprintf(addresses, sizeof(addresses), "%s", text_of(port, "addresses"));
+		for (char *a = strtok_r(addresses, " ", &save); a; a = strtok_r(NULL, " ", &save)) {
+			a[strcspn(a, "/")] = 0;
+			if (!strcmp(a, address))
+				return text_of(port, "name");
+		}
+	}
+	return NULL;
+}
+
+/* Longest prefix first, then lowest metric, as the FIB chooses. */
+static const json_t *best_route(const json_t *rows, be32 address)
+{
+	const json_t *best = NULL;
+	int best_len = -1;
+	json_int_t best_metric = 0;
+
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		const json_t *row = json_array_get(rows, i);
+		json_int_t metric = json_integer_value(json_object_get(row, "metric"));
+		be32 prefix;
+		uint8_t len;
+
+		if (strcmp(text_of(row, "state"), "used") ||
+		    !request_prefix(text_of(row, "to"), &prefix, &len) ||
+		    !ip4_in_prefix(address, prefix, len))
+			continue;
+		if (len < best_len || (len == best_len && metric >= best_metric))
+			continue;
+		best = row;
+		best_len = len;
+		best_metric = metric;
+	}
+	return best;
+}
+
+static json_t *found_route(const char *address, const json_t *route)
+{
+	json_t *row = json_pack("{s:s}", "destination", address);
+
+	json_object_update(row, (json_t *)route);
+	return json_pack("[o]", row);
+}
+
+static json_t *route_get(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	const char *address = NULL;
+	const json_t *route;
+	json_t *ports, *rows, *found = NULL;
+	be32 wanted;
+
+	if (json_unpack_ex(arguments, NULL, JSON_STRICT, "{s:s}", "address", &address) ||
+	    !config_parse_address(address, &wanted)) {
+		complain(complaint, 2, "such as 192.168.0.2", "route get wants one IPv4 address");
+		return NULL;
+	}
+	ports = router_show_ports(router);
+	if (own_port(ports, address))
+		found = json_pack("[{s:s, s:s, s:s}]", "destination", address, "type", "local",
+				  "port", own_port(ports, address));
+	json_decref(ports);
+	if (found)
+		return found;
+	rows = router_show_routes(router, REQUEST_ROUTES + 1);
+	route = best_route(rows, wanted);
+	if (json_array_size(rows) > REQUEST_ROUTES)
+		complain(complaint, 1, "tsuji trace shows what becomes of packets",
+			 "route get answers for at most %d routes", REQUEST_ROUTES);
+	else if (route)
+		found = found_route(address, route);
+	else
+		complain(complaint, 1, NULL, "no route to %s", address);
+	json_decref(rows);
+	return found;
+}
+
+static json_t *route_add(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	struct config_route route;
+	struct refusal why = {0};
+
+	if (!request_route(arguments, true, &route, complaint))
+		return NULL;
+	return router_route_add(router, &route, &why) ? refuse(&why, complaint) : json_array();
+}
+
+static json_t *route_del(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	struct config_route route;
+	struct refusal why = {0};
+
+	if (!request_route(arguments, false, &route, complaint))
+		return NULL;
+	return router_route_del(router, &route, &why) ? refuse(&why, complaint) : json_array();
+}
+
+static json_t *route_flush(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	if (json_object_size(arguments)) {
+		complain(complaint, 2, "route del PREFIX deletes one",
+			 "route flush takes no arguments");
+		return NULL;
+	}
+	return json_pack("[{s:i}]", "flushed", router_route_flush(router));
+}
+
+/* -- neigh -- */
+
+static json_t *neigh_show(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	const char *address = NULL, *port = NULL;
+	json_error_t error;
+	json_t *rows;
+
+	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s?s, s?s}", "address", &address,
+			   "port", &port)) {
+		complain(complaint, 2, NULL, "malformed request: %s", error.text);
+		return NULL;
+	}
+	rows = router_show_neighs(router);
+	select_rows(rows, "address", address);
+	select_rows(rows, "port", port);
+	return rows;
+}
+
+static json_t *neigh_add(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	struct config_neigh neigh;
+	struct refusal why = {0};
+
+	if (!request_neigh(arguments, true, &neigh, complaint))
+		return NULL;
+	return router_neigh_add(router, &neigh, &why) ? refuse(&why, complaint) : json_array();
+}
+
+/* Without a port in the request, the address has to be on one port only. */
+static bool find_neigh_port(struct router *router, struct config_neigh *neigh,
+			    struct complaint *complaint)
+{
+	char address[18];
+	json_t *rows;
+	size_t n;
+
+	if (*neigh->port)
+		return true;
+	config_format_address(neigh->address, address);
+	rows = router_show_neighs(router);
+	select_rows(rows, "address", address);
+	n = json_array_size(rows);
+	if (n == 1)
+		snprintf(neigh->port, sizeof(neigh->port), "%s",
+			 text_of(json_array_get(rows, 0), "port"));
+	json_decref(rows);
+	if (n == 1)
+		return true;
+	return complain(complaint, 1, n ? "add port NAME" : NULL,
+			n ? "%s is a neighbour on several ports" : "no neighbour %s", address);
+}
+
+static json_t *neigh_del(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	struct config_neigh neigh;
+	struct refusal why = {0};
+
+	if (!request_neigh(arguments, false, &neigh, complaint) ||
+	    !find_neigh_port(router, &neigh, complaint))
+		return NULL;
+	return router_neigh_del(router, &neigh, &why) ? refuse(&why, complaint) : json_array();
+}
+
+static json_t *neigh_flush(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	const char *port = NULL;
+	json_error_t error;
+
+	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s?s}", "port", &port)) {
+		complain(complaint, 2, NULL, "malformed request: %s", error.text);
+		return NULL;
+	}
+	return json_pack("[{s:i}]", "flushed", router_neigh_flush(router, port));
+}
+
+/* -- drops, stats -- */
+
+static json_t *drops_show(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	int all = 0;
+	json_error_t error;
+
+	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s?b}", "all", &all)) {
+		complain(complaint, 2, NULL, "malformed request: %s", error.text);
+		return NULL;
+	}
+	return router_show_drops(router, all);
+}
+
+static json_t *stats_show(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	if (json_object_size(arguments)) {
+		complain(complaint, 2, NULL, "stats takes no arguments");
+		return NULL;
+	}
+	return json_pack("[o]", router_show_stats(router));
+}
+
+static const struct handler {
+	const char *command, *verb;
+	json_t *(*run)(struct router *router, json_t *arguments, struct complaint *complaint);
+} handlers[] = {
+	{"port", "show", port_show},   {"route", "show", route_show},
+	{"route", "get", route_get},   {"route", "add", route_add},
+	{"route", "del", route_del},   {"route", "flush", route_flush},
+	{"neigh", "show", neigh_show}, {"neigh", "add", neigh_add},
+	{"neigh", "del", neigh_del},   {"neigh", "flush", neigh_flush},
+	{"drops", "show", drops_show}, {"stats", "show", stats_show},
+};
+
+json_t *answer_request(struct router *router, const char *command, const char *verb,
+		       json_t *arguments)
+{
+	struct complaint complaint = {.status = 1, .text = "out of memory"};
+	json_t *given = arguments ? json_incref(arguments) : json_object();
+	const struct handler *found = NULL;
+	json_t *rows = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(handlers); i++)
+		if (!strcmp(handlers[i].command, command) && !strcmp(handlers[i].verb, verb))
+			found = &handlers[i];
+	if (!found)
+		complain(&complaint, 2, NULL, "this version has no \"%s %s\"", command, verb);
+	else if (!json_is_object(given))
+		complain(&complaint, 2, NULL, "arguments are not an object");
+	else
+		rows = found->run(router, given, &complaint);
+	json_decref(given);
+	return rows ? answer_rows(rows) : answer_complaint(&complaint);
+}

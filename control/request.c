@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * request.c - arguments of requests into the structs of config.h.
+ *
+ * Arguments arrive as a JSON object from the command line or from anybody who may open
+ * the control socket. Unknown keys and wrong types are complaints, never ignored: a
+ * misspelt "metrik" must not add a route with metric 0.
+ */
+#include "request.h"
+
+#include "routes.h"
+
+#include <stdarg.h>
+
+bool complain(struct complaint *complaint, int status, const char *hint, const char *format, ...)
+{
+	va_list ap;
+
+	complaint->status = status;
+	va_start(ap, format);
+	vsnprintf(complaint->text, sizeof(complaint->text), format, ap);
+	va_end(ap);
+	snprintf(complaint->hint, sizeof(complaint->hint), "%s", hint ? hint : "");
+	return false;
+}
+
+bool request_prefix(const char *text, be32 *prefix, uint8_t *prefix_len)
+{
+	if (!config_parse_address(text, prefix))
+		return config_parse_prefix(text, prefix, prefix_len);
+	*prefix_len = 32;
+	return true;
+}
+
+/* A port's name into a field of CONFIG_NAME_SIZE; NULL: left empty. */
+static bool take_port(const char *name, char *field, struct complaint *complaint)
+{
+	if (!name)
+		return true;
+	if (!*name || strlen(name) >= CONFIG_NAME_SIZE)
+		return complain(complaint, 2, "interface names have 1 to 15 characters",
+				"\"%s\" is not the name of a port", name);
+	memcpy(field, name, strlen(name) + 1);
+	return true;
+}
+
+static bool take_type(const char *word, enum config_route_type *type, struct complaint *complaint)
+{
+	for (*type = ROUTE_UNICAST; *type <= ROUTE_PROHIBIT; (*type)++)
+		if (!strcmp(word, route_type_name(*type)))
+			return true;
+	return complain(complaint, 2, "one of unicast, blackhole, unreachable, prohibit",
+			"\"%s\" is not a type of route", word);
+}
+
+static bool take_prefix(const char *to, struct config_route *route, struct complaint *complaint)
+{
+	be32 address;
+	uint8_t len;
+
+	if (request_prefix(to, &route->prefix, &route->prefix_len))
+		return true;
+	if (config_parse_interface(to, &address, &len)) {
+		char text[18], hint[64];
+
+		address.raw &= ip4_mask(len).raw;
+		snprintf(hint, sizeof(hint), "the subnet is %s/%u",
+			 config_format_address(address, text), len);
+		return complain(complaint, 2, hint, "\"%s\" has bits set beyond its prefix length",
+				to);
+	}
+	return complain(complaint, 2, "such as 10.9.0.0/16, 192.168.1.7 or default",
+			"\"%s\" is not an IPv4 prefix", to);
+}
+
+/* A unicast route says where to; the others say only what becomes of the packet. */
+static bool check_sense(const struct config_route *route, bool whole, struct complaint *complaint)
+{
+	bool has_way = !be32_is_zero(route->via) || *route->port;
+
+	if (!whole)
+		return true;
+	if (route->type == ROUTE_UNICAST && !has_way)
+		return complain(complaint, 2,
+				"add via ADDRESS, or port NAME for neighbours on the link",
+				"the route says neither via nor port");
+	if (route->type != ROUTE_UNICAST && has_way)
+		return complain(complaint, 2, "leave out via and port",
+				"a route of type %s leads nowhere", route_type_name(route->type));
+	return true;
+}
+
+bool request_route(json_t *arguments, bool whole, struct config_route *route,
+		   struct complaint *complaint)
+{
+	const char *to = NULL, *type = NULL, *via = NULL, *port = NULL;
+	json_int_t metric = 0;
+	json_error_t error;
+
+	*route = (struct config_route){0};
+	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s:s, s?s, s?s, s?s, s?I}", "to", &to,
+			   "type", &type, "via", &via, "port", &port, "metric", &metric))
+		return complain(complaint, 2, "a route has to, type, via, port and metric",
+				"malformed route: %s", error.text);
+	if (!take_prefix(to, route, complaint) || !take_port(port, route->port, complaint) ||
+	    (type && !take_type(type, &route->type, complaint)))
+		return false;
+	if (via && (!config_parse_address(via, &route->via) || be32_is_zero(route->via)))
+		return complain(complaint, 2, "a gateway is an address such as 192.168.0.9",
+				"\"%s\" is not a gateway's IPv4 address", via);
+	if (metric < 0 || metric > UINT32_MAX)
+		return complain(complaint, 2, "0 (the best) to 4294967295",
+				"metric %" JSON_INTEGER_FORMAT " is out of range", metric);
+	route->metric = metric;
+	return check_sense(route, whole, complaint);
+}
+
+bool request_neigh(json_t *arguments, bool whole, struct config_neigh *neigh,
+		   struct complaint *complaint)
+{
+	const char *address = NULL, *mac = NULL, *port = NULL;
+	json_error_t error;
+
+	*neigh = (struct config_neigh){0};
+	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s:s, s?s, s?s}", "address", &address,
+			   "mac", &mac, "port", &port))
+		return complain(complaint, 2, "a neighbour has address, mac and port",
+				"malformed neighbour: %s", error.text);
+	if (!config_parse_address(address, &neigh->address))
+		return complain(complaint, 2, "such as 192.168.1.2",
+				"\"%s\" is not an IPv4 address", address);
+	if (!take_port(port, neigh->port, complaint))
+		return false;
+	if (mac && (!config_parse_mac(mac, &neigh->mac) || mac_is_group(neigh->mac) ||
+		    mac_is_zero(neigh->mac)))
+		return complain(complaint, 2,
+				"six bytes such as 02:00:00:00:01:02, neither zero nor a group's",
+				"\"%s\" is not a station's MAC address", mac);
+	if (whole && (!mac || !port))
+		return complain(complaint, 2, "neigh add ADDRESS mac MAC port NAME",
+				"the neighbour says no %s", mac ? "port" : "mac");
+	return true;
+}
