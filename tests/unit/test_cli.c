@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Words: what a command line asks of the daemon, and what is said about those that ask nothing. */
+#include "../../control/cmdline.h"
+#include "../../control/grammar.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+
+#define WORDS_MAX 32
+
+/* Splits text at spaces into argv; the words live in storage. */
+static int split(const char *text, char *storage, size_t size, char **argv)
+{
+	int argc = 0;
+	char *save = NULL;
+
+	snprintf(storage, size, "%s", text);
+	for (char *w = strtok_r(storage, " ", &save); w && argc < WORDS_MAX;
+	     w = strtok_r(NULL, " ", &save))
+		argv[argc++] = w;
+	argv[argc] = NULL;
+	return argc;
+}
+
+static void asks(const char *line, const char *wanted)
+{
+	char storage[512], *argv[WORDS_MAX + 1];
+	int argc = split(line, storage, sizeof(storage), argv);
+	struct complaint complaint;
+	json_t *request = grammar_request(argc, argv, &complaint);
+	char *text;
+
+	if (!request)
+		fail_msg("%s: %s", line, complaint.text);
+	text = json_dumps(request, JSON_COMPACT);
+	assert_string_equal(text, wanted);
+	free(text);
+	json_decref(request);
+}
+
+static void is_refused(const char *line, const char *part)
+{
+	char storage[512], *argv[WORDS_MAX + 1];
+	int argc = split(line, storage, sizeof(storage), argv);
+	struct complaint complaint = {0};
+	char said[sizeof(complaint.text) + sizeof(complaint.hint) + 2];
+
+	if (grammar_request(argc, argv, &complaint))
+		fail_msg("%s: not refused", line);
+	assert_int_equal(complaint.status, 2);
+	snprintf(said, sizeof(said), "%s %s", complaint.text, complaint.hint);
+	if (!strstr(said, part))
+		fail_msg("%s: says %s", line, said);
+}
+
+static void show_is_the_verb_if_there_is_none(void **state)
+{
+	(void)state;
+	asks("port", "{\"command\":\"port\",\"verb\":\"show\",\"arguments\":{}}");
+	asks("port show r0",
+	     "{\"command\":\"port\",\"verb\":\"show\",\"arguments\":{\"name\":\"r0\"}}");
+	asks("port show dev r0",
+	     "{\"command\":\"port\",\"verb\":\"show\",\"arguments\":{\"name\":\"r0\"}}");
+	asks("route list", "{\"command\":\"route\",\"verb\":\"show\",\"arguments\":{}}");
+	asks("neigh", "{\"command\":\"neigh\",\"verb\":\"show\",\"arguments\":{}}");
+	asks("drops -a", "{\"command\":\"drops\",\"verb\":\"show\",\"arguments\":{\"all\":true}}");
+	asks("drops show -a",
+	     "{\"command\":\"drops\",\"verb\":\"show\",\"arguments\":{\"all\":true}}");
+	asks("stats", "{\"command\":\"stats\",\"verb\":\"show\",\"arguments\":{}}");
+	asks("reload", "{\"command\":\"reload\",\"verb\":\"now\",\"arguments\":{}}");
+}
+
+static void routes_are_written_as_for_ip(void **state)
+{
+	static const char wanted[] =
+		"{\"command\":\"route\",\"verb\":\"add\",\"arguments\":"
+		"{\"to\":\"10.9.0.0/16\",\"via\":\"192.168.0.9\",\"port\":\"r1\",\"metric\":10}}";
+
+	(void)state;
+	asks("route add 10.9.0.0/16 via 192.168.0.9 port r1 metric 10", wanted);
+	asks("route a 10.9.0.0/16 via 192.168.0.9 dev r1 metric 10", wanted);
+	asks("route add to 10.9.0.0/16 via 192.168.0.9 dev r1 metric 10", wanted);
+	asks("route add blackhole 10.0.0.0/8",
+	     "{\"command\":\"route\",\"verb\":\"add\",\"arguments\":{\"type\":\"blackhole\",\"to\":"
+	     "\"10.0.0.0/8\"}}");
+	asks("route add 10.0.0.0/8 type prohibit",
+	     "{\"command\":\"route\",\"verb\":\"add\",\"arguments\":{\"to\":\"10.0.0.0/"
+	     "8\",\"type\":\"prohibit\"}}");
+	asks("route del default",
+	     "{\"command\":\"route\",\"verb\":\"del\",\"arguments\":{\"to\":\"default\"}}");
+	asks("route delete 10.0.0.1",
+	     "{\"command\":\"route\",\"verb\":\"del\",\"arguments\":{\"to\":\"10.0.0.1\"}}");
+	asks("route show 10.0.0.0/8 port r1 limit 5",
+	     "{\"command\":\"route\",\"verb\":\"show\",\"arguments\":"
+	     "{\"to\":\"10.0.0.0/8\",\"port\":\"r1\",\"limit\":5}}");
+	asks("route get 10.0.0.1",
+	     "{\"command\":\"route\",\"verb\":\"get\",\"arguments\":{\"address\":\"10.0.0.1\"}}");
+	asks("route flush", "{\"command\":\"route\",\"verb\":\"flush\",\"arguments\":{}}");
+}
+
+static void neighbours_are_written_as_for_ip(void **state)
+{
+	static const char wanted[] = "{\"command\":\"neigh\",\"verb\":\"add\",\"arguments\":{"
+				     "\"address\":\"192.168.1.2\","
+				     "\"mac\":\"02:00:00:00:01:02\",\"port\":\"r0\"}}";
+
+	(void)state;
+	asks("neigh add 192.168.1.2 lladdr 02:00:00:00:01:02 dev r0", wanted);
+	asks("neigh add 192.168.1.2 mac 02:00:00:00:01:02 port r0", wanted);
+	asks("neigh del 192.168.1.2 port r0",
+	     "{\"command\":\"neigh\",\"verb\":\"del\",\"arguments\":"
+	     "{\"address\":\"192.168.1.2\",\"port\":\"r0\"}}");
+	asks("neigh flush dev r0",
+	     "{\"command\":\"neigh\",\"verb\":\"flush\",\"arguments\":{\"port\":\"r0\"}}");
+	asks("neigh show dev r0",
+	     "{\"command\":\"neigh\",\"verb\":\"show\",\"arguments\":{\"port\":\"r0\"}}");
+}
+
+static void trace_joins_its_expression(void **state)
+{
+	(void)state;
+	asks("trace",
+	     "{\"command\":\"trace\",\"verb\":\"show\",\"arguments\":{\"expression\":\"\"}}");
+	asks("trace -c 3 icmp and host 10.0.0.1",
+	     "{\"command\":\"trace\",\"verb\":\"show\",\"arguments\":"
+	     "{\"count\":3,\"expression\":\"icmp and host 10.0.0.1\"}}");
+	is_refused("trace -c 0", "number from 1");
+	is_refused("trace -c", "number");
+	is_refused("trace -w file", "no option -w");
+}
+
+static void mistakes_are_named(void **state)
+{
+	(void)state;
+	is_refused("route ad 10.0.0.0/8", "neither via nor port");
+	is_refused("route burn", "not a verb");
+	is_refused("route show 10.0.0.1/8", "not an IPv4 prefix");
+	is_refused("route add", "prefix is missing");
+	is_refused("route add 10.0.0.1/8 via 10.0.0.2", "the subnet is 10.0.0.0/8");
+	is_refused("route add 10.0.0.0/8 via", "via wants a value");
+	is_refused("route add 10.0.0.0/8 via 10.0.0.1 via 10.0.0.2", "via is given twice");
+	is_refused("route add 10.0.0.0/8 metrik 5", "did you mean metric?");
+	is_refused("route add 10.0.0.0/8 11.0.0.0/8", "not expected");
+	is_refused("route add 10.0.0.0/8 port r0 metric -1", "number from 0");
+	is_refused("route add 10.0.0.0/8 port r0 metric 4294967296", "number from 0");
+	is_refused("route add blackhole 10.0.0.0/8 via 10.0.0.1", "leads nowhere");
+	is_refused("route get", "wants an IPv4 address");
+	is_refused("route get 10.0.0.0/8", "wants an IPv4 address");
+	is_refused("route flush all", "not expected");
+	is_refused("neigh add 192.168.1.2", "no mac");
+	is_refused("neigh add 192.168.1.2 mac 02:00:00:00:01:02", "no port");
+	is_refused("neigh add 192.168.1.2 mac 2:0:0:0:1:2 port r0", "MAC");
+	is_refused("neigh del", "address is missing");
+	is_refused("drops -b", "not expected");
+	is_refused("stats -a", "not expected");
+	is_refused("reload now", "not expected");
+	is_refused("port show r0 r1", "not expected");
+	is_refused("port add r0", "not a verb");
+	is_refused("port show \xff", "not text");
+	is_refused("nonsense", "not a command");
+}
+
+static void words_match_by_their_beginning(void **state)
+{
+	static const char *const names[] = {"route", "run", "reload", NULL};
+
+	(void)state;
+	assert_int_equal(grammar_match("r", names), 0);
+	assert_int_equal(grammar_match("ru", names), 1);
+	assert_int_equal(grammar_match("reload", names), 2);
+	assert_int_equal(grammar_match("routes", names), -1);
+	assert_int_equal(grammar_match("", names), -1);
+}
+
+static void reads_line(const char *text, struct cmdline *line, char *storage, size_t size,
+		       char **argv)
+{
+	struct complaint complaint;
+	int argc = split(text, storage, size, argv);
+
+	assert_true(cmdline_read(line, argc, argv, &complaint));
+}
+
+static void options_are_found_anywhere(void **state)
+{
+	static const char *const lines[] = {"tsuji -n lab-r1 -j route show -s",
+					    "tsuji route -j -n lab-r1 -s show",
+					    "tsuji --statistics route show --json --netns=lab-r1"};
+	char storage[512], *argv[WORDS_MAX + 1];
+	struct cmdline line;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		reads_line(lines[i], &line, storage, sizeof(storage), argv);
+		assert_true(line.options.json && line.options.statistics);
+		assert_string_equal(line.options.netns, "lab-r1");
+		assert_int_equal(line.argc, 2);
+		assert_string_equal(line.argv[0], "route");
+		assert_string_equal(line.argv[1], "show");
+		assert_null(line.argv[2]);
+	}
+}
+
+static void lab_exec_keeps_the_words_of_its_command(void **state)
+{
+	char storage[512], *argv[WORDS_MAX + 1];
+	struct cmdline line;
+
+	(void)state;
+	reads_line("tsuji lab -j exec f.yaml host1 ip -j -n x -h", &line, storage, sizeof(storage),
+		   argv);
+	assert_true(line.options.json);
+	assert_false(line.help);
+	assert_null(line.options.netns);
+	assert_int_equal(line.argc, 9);
+	assert_string_equal(line.argv[5], "-j");
+	reads_line("tsuji trace -- -n", &line, storage, sizeof(storage), argv);
+	assert_int_equal(line.argc, 3);
+}
+
+static void namespace_is_named_once(void **state)
+{
+	static const char *const lines[] = {"tsuji route -n", "tsuji -n a -n b route",
+					    "tsuji --netns= route"};
+	char storage[512], *argv[WORDS_MAX + 1];
+	struct complaint complaint;
+	struct cmdline line;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		int argc = split(lines[i], storage, sizeof(storage), argv);
+
+		assert_false(cmdline_read(&line, argc, argv, &complaint));
+		assert_int_equal(complaint.status, 2);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(show_is_the_verb_if_there_is_none),
+		cmocka_unit_test(routes_are_written_as_for_ip),
+		cmocka_unit_test(neighbours_are_written_as_for_ip),
+		cmocka_unit_test(trace_joins_its_expression),
+		cmocka_unit_test(mistakes_are_named),
+		cmocka_unit_test(words_match_by_their_beginning),
+		cmocka_unit_test(options_are_found_anywhere),
+		cmocka_unit_test(lab_exec_keeps_the_words_of_its_command),
+		cmocka_unit_test(namespace_is_named_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

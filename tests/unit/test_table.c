@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Rows as text and as JSON: whole outputs, character by character. */
+#include "../../control/table.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+
+static void ports_with_statistics(FILE *out, const json_t *rows)
+{
+	table_ports(out, rows, true);
+}
+
+static void ports(FILE *out, const json_t *rows)
+{
+	table_ports(out, rows, false);
+}
+
+static void walks(FILE *out, const json_t *rows)
+{
+	for (size_t i = 0; i < json_array_size(rows); i++)
+		table_walk(out, json_array_get(rows, i));
+}
+
+/* What show writes of the rows, given as JSON. */
+static void expect(void (*show)(FILE *out, const json_t *rows), const char *rows_text,
+		   const char *wanted)
+{
+	json_t *rows = json_loads(rows_text, 0, NULL);
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	assert_non_null(rows);
+	show(out, rows);
+	fclose(out);
+	assert_string_equal(text, wanted);
+	free(text);
+	json_decref(rows);
+}
+
+static void json_is_one_array_of_a_row_per_line(void **state)
+{
+	(void)state;
+	expect(table_json, "[]", "[]\n");
+	expect(table_json, "[{\"b\":1,\"a\":\"x\"}]", "[\n{\"b\":1,\"a\":\"x\"}\n]\n");
+	expect(table_json, "[{\"a\":1},{\"a\":2}]", "[\n{\"a\":1},\n{\"a\":2}\n]\n");
+}
+
+#define PORT_ROW                                                                                   \
+	"[{\"name\":\"r0\",\"number\":0,\"state\":\"up\",\"reason\":\"\",\"ifindex\":7,"           \
+	"\"mac\":\"02:00:00:00:01:01\",\"mtu\":1500,\"addresses\":\"192.168.1.1/24 10.0.0.1/8\","  \
+	"\"xdp\":\"native\",\"lane\":\"socket\",\"rx_packets\":10,\"rx_bytes\":980,\"tx_"          \
+	"packets\":9,"                                                                             \
+	"\"tx_bytes\":900,\"rx_dropped\":1,\"tx_dropped\":0}]"
+
+static void port_shows_state_addresses_and_traffic(void **state)
+{
+	(void)state;
+	expect(ports, PORT_ROW,
+	       "r0: up mtu 1500 mac 02:00:00:00:01:01 xdp native lane socket\n"
+	       "    addresses 192.168.1.1/24 10.0.0.1/8\n"
+	       "    rx 10 packets 980 bytes 1 dropped, tx 9 packets 900 bytes\n");
+}
+
+static void port_with_statistics_shows_every_counter(void **state)
+{
+	(void)state;
+	expect(ports_with_statistics, PORT_ROW,
+	       "r0: up mtu 1500 mac 02:00:00:00:01:01 xdp native lane socket\n"
+	       "    addresses 192.168.1.1/24 10.0.0.1/8\n"
+	       "    rx_packets 10  rx_bytes 980  tx_packets 9  tx_bytes 900  rx_dropped 1  "
+	       "tx_dropped 0\n");
+}
+
+static void lost_port_shows_its_reason(void **state)
+{
+	(void)state;
+	expect(ports,
+	       "[{\"name\":\"r1\",\"state\":\"lost\",\"reason\":\"no such "
+	       "interface\",\"mtu\":1500}]",
+	       "r1: lost (no such interface) mtu 1500\n"
+	       "    rx 0 packets 0 bytes, tx 0 packets 0 bytes\n");
+}
+
+static void route_lines_leave_the_usual_unsaid(void **state)
+{
+	(void)state;
+	expect(table_routes,
+	       "[{\"to\":\"192.168.1.0/"
+	       "24\",\"type\":\"unicast\",\"via\":\"\",\"port\":\"r0\",\"metric\":0,"
+	       "\"source\":\"connected\",\"state\":\"used\",\"hits\":12},"
+	       "{\"to\":\"0.0.0.0/"
+	       "0\",\"type\":\"unicast\",\"via\":\"192.168.0.254\",\"port\":\"r1\",\"metric\":0,"
+	       "\"source\":\"file\",\"state\":\"used\",\"hits\":0},"
+	       "{\"to\":\"default\",\"via\":\"192.168.0.253\",\"port\":\"r1\",\"metric\":10,"
+	       "\"source\":\"live\",\"state\":\"shadowed\",\"hits\":0},"
+	       "{\"to\":\"10.8.0.1/"
+	       "32\",\"type\":\"blackhole\",\"via\":null,\"port\":\"-\",\"state\":\"used\"}]",
+	       "192.168.1.0/24 port r0 connected hits 12\n"
+	       "default via 192.168.0.254 port r1\n"
+	       "default via 192.168.0.253 port r1 metric 10 live shadowed\n"
+	       "blackhole 10.8.0.1\n");
+}
+
+static void route_found_names_the_prefix(void **state)
+{
+	(void)state;
+	expect(table_route_found,
+	       "[{\"destination\":\"8.8.8.8\",\"to\":\"0.0.0.0/"
+	       "0\",\"type\":\"unicast\",\"via\":\"192.168.0.254\","
+	       "\"port\":\"r1\",\"metric\":0}]",
+	       "8.8.8.8 via 192.168.0.254 port r1 by default\n");
+	expect(table_route_found,
+	       "[{\"destination\":\"192.168.1.1\",\"type\":\"local\",\"port\":\"r0\"}]",
+	       "192.168.1.1 local port r0\n");
+	expect(table_route_found,
+	       "[{\"destination\":\"10.8.0.1\",\"to\":\"10.8.0.0/"
+	       "16\",\"type\":\"blackhole\",\"metric\":7}]",
+	       "10.8.0.1 blackhole by 10.8.0.0/16 metric 7\n");
+}
+
+static void neighbour_lines_look_as_ip_writes_them(void **state)
+{
+	(void)state;
+	expect(table_neighs,
+	       "[{\"address\":\"192.168.1.2\",\"mac\":\"02:00:00:00:01:02\",\"port\":\"r0\","
+	       "\"state\":\"reachable\",\"source\":\"learnt\",\"age_ms\":3400,\"queued\":0},"
+	       "{\"address\":\"192.168.1.3\",\"mac\":\"\",\"port\":\"r0\",\"state\":\"incomplete\","
+	       "\"source\":\"learnt\",\"age_ms\":250,\"queued\":2},"
+	       "{\"address\":\"192.168.1.4\",\"mac\":\"02:00:00:00:01:04\",\"port\":\"r0\","
+	       "\"state\":\"static\",\"source\":\"file\",\"age_ms\":0,\"queued\":0},"
+	       "{\"address\":\"192.168.1.5\",\"mac\":\"02:00:00:00:01:05\",\"port\":\"r0\","
+	       "\"state\":\"stale\",\"source\":\"learnt\",\"age_ms\":600000}]",
+	       "192.168.1.2 port r0 lladdr 02:00:00:00:01:02 REACHABLE age 3s\n"
+	       "192.168.1.3 port r0 INCOMPLETE age 250ms queued 2\n"
+	       "192.168.1.4 port r0 lladdr 02:00:00:00:01:04 STATIC file\n"
+	       "192.168.1.5 port r0 lladdr 02:00:00:00:01:05 STALE age 10min\n");
+}
+
+static void drops_are_aligned(void **state)
+{
+	(void)state;
+	expect(table_drops,
+	       "[{\"port\":\"r0\",\"reason\":\"ip4-ttl\",\"text\":\"time to live used up "
+	       "here\",\"packets\":3},"
+	       "{\"port\":\"uplink0\",\"reason\":\"ip4-no-route\",\"text\":\"no "
+	       "route\",\"packets\":123456789}]",
+	       "PORT     REASON          PACKETS  TEXT\n"
+	       "r0       ip4-ttl               3  time to live used up here\n"
+	       "uplink0  ip4-no-route  123456789  no route\n");
+	expect(table_drops, "[]", "");
+	expect(table_drops,
+	       "[{\"reason\":\"ip4-ttl\",\"text\":\"time to live used up here\",\"packets\":0}]",
+	       "REASON   PACKETS  TEXT\n"
+	       "ip4-ttl        0  time to live used up here\n");
+}
+
+static void stats_are_aligned(void **state)
+{
+	(void)state;
+	expect(table_stats,
+	       "[{\"frames\":16384,\"frames_free\":100,\"share\":0.5,\"on\":true,\"gone\":null}]",
+	       "frames       16384\n"
+	       "frames_free  100\n"
+	       "share        0.500\n"
+	       "on           yes\n"
+	       "gone         -\n");
+}
+
+static void walk_is_its_lines(void **state)
+{
+	(void)state;
+	expect(walks, "[{\"lines\":[\"r0 98 bytes\",\"  eth\"],\"end\":\"sent\"}]",
+	       "r0 98 bytes\n  eth\n\n");
+}
+
+/* Rows of another version: nothing to show is no reason to fall over. */
+static void rows_without_their_keys_are_shown(void **state)
+{
+	(void)state;
+	expect(ports, "[{},7,null]",
+	       ":  mtu 0\n    rx 0 packets 0 bytes, tx 0 packets 0 bytes\n"
+	       ":  mtu 0\n    rx 0 packets 0 bytes, tx 0 packets 0 bytes\n"
+	       ":  mtu 0\n    rx 0 packets 0 bytes, tx 0 packets 0 bytes\n");
+	expect(table_routes, "[{}]", "\n");
+	expect(table_neighs, "[{}]", " \n");
+	expect(table_stats, "[{}]", "");
+	expect(walks, "[{}]", "\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(json_is_one_array_of_a_row_per_line),
+		cmocka_unit_test(port_shows_state_addresses_and_traffic),
+		cmocka_unit_test(port_with_statistics_shows_every_counter),
+		cmocka_unit_test(lost_port_shows_its_reason),
+		cmocka_unit_test(route_lines_leave_the_usual_unsaid),
+		cmocka_unit_test(route_found_names_the_prefix),
+		cmocka_unit_test(neighbour_lines_look_as_ip_writes_them),
+		cmocka_unit_test(drops_are_aligned),
+		cmocka_unit_test(stats_are_aligned),
+		cmocka_unit_test(walk_is_its_lines),
+		cmocka_unit_test(rows_without_their_keys_are_shown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
