@@ -14,7 +14,10 @@
 
 static enum log_level log_level = LEVEL_INFO;
 
-void log_set_level(enum log_level level) { log_level = level; }
+void log_set_level(enum log_level level)
+{
+	log_level = level;
+}
 
 static void log_line(enum log_level level, const char *format, va_list args)
 {

@@ -29,19 +29,15 @@ struct netlink {
 	int changes; /* enum netlink_change, since the last netlink_update() */
 };
 
-static void drop_links(struct netlink *nl)
+static void drop(struct netlink *nl)
 {
-	struct link *link, *next;
-	LL_FOREACH_SAFE(nl->links, link, next)
-		free(link);
+	struct link *link, *next_link;
+	struct kernel_address *address, *next_address;
+	LL_FOREACH_SAFE(nl->links, link, next_link)
+	free(link);
+	LL_FOREACH_SAFE(nl->addresses, address, next_address)
+	free(address);
 	nl->links = NULL;
-}
-
-static void drop_addresses(struct netlink *nl)
-{
-	struct kernel_address *address, *next;
-	LL_FOREACH_SAFE(nl->addresses, address, next)
-		free(address);
 	nl->addresses = NULL;
 }
 
@@ -50,7 +46,8 @@ static void read_xdp(struct link *link, const struct nlattr *nest)
 	const struct nlattr *attr;
 	link->xdp = false;
 	link->xdp_id = 0;
-	mnl_attr_for_each_nested(attr, nest) {
+	mnl_attr_for_each_nested(attr, nest)
+	{
 		if (mnl_attr_get_type(attr) == IFLA_XDP_ATTACHED)
 			link->xdp = mnl_attr_get_u8(attr) != XDP_ATTACHED_NONE;
 		else if (mnl_attr_get_type(attr) == IFLA_XDP_PROG_ID)
@@ -103,8 +100,7 @@ static int note_link(struct netlink *nl, const struct nlmsghdr *message)
 	link->up = info->ifi_flags & IFF_UP;
 	link->carrier = info->ifi_flags & IFF_LOWER_UP;
 	link->ethernet = info->ifi_type == ARPHRD_ETHER;
-	mnl_attr_for_each(attr, message, sizeof(*info))
-		read_link_attr(link, attr);
+	mnl_attr_for_each(attr, message, sizeof(*info)) read_link_attr(link, attr);
 	return MNL_CB_OK;
 }
 
@@ -112,14 +108,17 @@ static int note_address(struct netlink *nl, const struct nlmsghdr *message)
 {
 	const struct ifaddrmsg *info = mnl_nlmsg_get_payload(message);
 	const struct nlattr *attr;
-	struct kernel_address found = {.prefix_len = info->ifa_prefixlen, .ifindex = info->ifa_index};
+	struct kernel_address found = {.prefix_len = info->ifa_prefixlen,
+				       .ifindex = info->ifa_index};
 	bool local = false;
 	if (info->ifa_family != AF_INET)
 		return MNL_CB_OK;
 	/* IFA_ADDRESS is the peer's on a point-to-point link; IFA_LOCAL, where present, is ours. */
-	mnl_attr_for_each(attr, message, sizeof(*info)) {
+	mnl_attr_for_each(attr, message, sizeof(*info))
+	{
 		int type = mnl_attr_get_type(attr);
-		if ((type != IFA_LOCAL && (type != IFA_ADDRESS || local)) || mnl_attr_get_payload_len(attr) != 4)
+		if ((type != IFA_LOCAL && (type != IFA_ADDRESS || local)) ||
+		    mnl_attr_get_payload_len(attr) != 4)
 			continue;
 		memcpy(&found.address, mnl_attr_get_payload(attr), 4);
 		local = type == IFA_LOCAL;
@@ -128,9 +127,9 @@ static int note_address(struct netlink *nl, const struct nlmsghdr *message)
 
 	struct kernel_address *address;
 	LL_FOREACH(nl->addresses, address)
-		if (be32_equal(address->address, found.address) && address->ifindex == found.ifindex &&
-		    address->prefix_len == found.prefix_len)
-			break;
+	if (be32_equal(address->address, found.address) && address->ifindex == found.ifindex &&
+	    address->prefix_len == found.prefix_len)
+		break;
 	if (message->nlmsg_type == RTM_DELADDR) {
 		if (address)
 			LL_DELETE(nl->addresses, address);
@@ -160,7 +159,8 @@ static int note(const struct nlmsghdr *message, void *arg)
 
 static int dump(struct netlink *nl, struct mnl_socket *socket, uint16_t type, unsigned char family)
 {
-	char buf[32768]; /* a dump's messages are up to 32 KiB: include/linux/netlink.h, NLMSG_GOODSIZE */
+	char buf[32768]; /* a dump's messages are up to 32 KiB: include/linux/netlink.h,
+			    NLMSG_GOODSIZE */
 	struct nlmsghdr *message = mnl_nlmsg_put_header(buf);
 	message->nlmsg_type = type;
 	message->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
@@ -180,25 +180,38 @@ static int dump(struct netlink *nl, struct mnl_socket *socket, uint16_t type, un
 	return 0;
 }
 
-/* Both lists anew. A dump that a change interrupted (EINTR) is repeated. */
-static int read_all(struct netlink *nl)
+static int dump_all(struct netlink *nl)
 {
+	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	if (!socket)
+		return -errno;
+	int error = mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0 ? -errno : 0;
+	if (!error)
+		error = dump(nl, socket, RTM_GETLINK, AF_UNSPEC);
+	if (!error)
+		error = dump(nl, socket, RTM_GETADDR, AF_INET);
+	mnl_socket_close(socket);
+	return error;
+}
+
+/* A dump that a change interrupted (EINTR) is repeated; if none is whole, nothing changes. */
+int netlink_refresh(struct netlink *nl)
+{
+	struct netlink fresh = {0}, before = *nl;
 	int error = -EINTR;
 	for (int tries = 0; tries < 10 && error == -EINTR; tries++) {
-		struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-		if (!socket)
-			return -errno;
-		drop_links(nl);
-		drop_addresses(nl);
-		error = mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0 ? -errno : 0;
-		if (!error)
-			error = dump(nl, socket, RTM_GETLINK, AF_UNSPEC);
-		if (!error)
-			error = dump(nl, socket, RTM_GETADDR, AF_INET);
-		mnl_socket_close(socket);
+		drop(&fresh);
+		error = dump_all(&fresh);
 	}
+	if (error) {
+		drop(&fresh);
+		return error;
+	}
+	*nl = fresh;
+	nl->socket = before.socket;
 	nl->changes = NETLINK_LINKS | NETLINK_ADDRESSES;
-	return error;
+	drop(&before);
+	return 0;
 }
 
 struct netlink *netlink_open(void)
@@ -208,11 +221,12 @@ struct netlink *netlink_open(void)
 	if (!nl)
 		goto failed;
 	nl->socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (!nl->socket || mnl_socket_bind(nl->socket, RTMGRP_LINK | RTMGRP_IPV4_IFADDR, MNL_SOCKET_AUTOPID) < 0) {
+	if (!nl->socket ||
+	    mnl_socket_bind(nl->socket, RTMGRP_LINK | RTMGRP_IPV4_IFADDR, MNL_SOCKET_AUTOPID) < 0) {
 		error = errno;
 		goto failed;
 	}
-	error = -read_all(nl);
+	error = -netlink_refresh(nl);
 	if (!error)
 		return nl;
 failed:
@@ -227,12 +241,14 @@ void netlink_close(struct netlink *nl)
 		return;
 	if (nl->socket)
 		mnl_socket_close(nl->socket);
-	drop_links(nl);
-	drop_addresses(nl);
+	drop(nl);
 	free(nl);
 }
 
-int netlink_fd(const struct netlink *nl) { return mnl_socket_get_fd(nl->socket); }
+int netlink_fd(const struct netlink *nl)
+{
+	return mnl_socket_get_fd(nl->socket);
+}
 
 int netlink_update(struct netlink *nl)
 {
@@ -248,7 +264,7 @@ int netlink_update(struct netlink *nl)
 		if (!error && mnl_cb_run(buf, len, 0, 0, note, nl) == MNL_CB_ERROR)
 			error = -ENOBUFS; /* a message we could not keep is a message lost */
 		if (error == -ENOBUFS || error == -ENOSPC) {
-			error = read_all(nl);
+			error = netlink_refresh(nl);
 			if (error)
 				return error;
 		} else if (error) {
@@ -257,25 +273,32 @@ int netlink_update(struct netlink *nl)
 	}
 }
 
-const struct link *netlink_links(const struct netlink *nl) { return nl->links; }
+const struct link *netlink_links(const struct netlink *nl)
+{
+	return nl->links;
+}
 
 const struct link *netlink_link(const struct netlink *nl, const char *name)
 {
 	const struct link *link;
 	LL_FOREACH(nl->links, link)
-		if (strcmp(link->name, name) == 0)
-			return link;
+	if (strcmp(link->name, name) == 0)
+		return link;
 	return NULL;
 }
 
-const struct kernel_address *netlink_addresses(const struct netlink *nl) { return nl->addresses; }
+const struct kernel_address *netlink_addresses(const struct netlink *nl)
+{
+	return nl->addresses;
+}
 
 char *netlink_names(const struct netlink *nl, char *buf, size_t size)
 {
 	const struct link *link;
 	size_t len = 0;
 	buf[0] = 0;
-	LL_FOREACH(nl->links, link) {
+	LL_FOREACH(nl->links, link)
+	{
 		int more = snprintf(buf + len, size - len, "%s%s", len ? ", " : "", link->name);
 		len += more;
 		if (len + 6 > size) {

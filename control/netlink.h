@@ -17,11 +17,11 @@ struct link {
 	char name[LINK_NAME_SIZE];
 	struct mac mac;
 	uint32_t mtu;
-	bool up;           /* administratively */
+	bool up; /* administratively */
 	bool carrier;
-	bool ethernet;     /* frames have an Ethernet header: XDP and ARP make sense */
-	bool xdp;          /* an XDP program is attached */
-	uint32_t xdp_id;   /* its number, 0 if not told */
+	bool ethernet;   /* frames have an Ethernet header: XDP and ARP make sense */
+	bool xdp;        /* an XDP program is attached */
+	uint32_t xdp_id; /* its number, 0 if not told */
 	struct link *next;
 };
 
@@ -45,11 +45,13 @@ enum netlink_change { NETLINK_LINKS = 1, NETLINK_ADDRESSES = 2 };
  * everything anew. Returns what may have changed, or -errno.
  */
 int netlink_update(struct netlink *netlink);
+/* Reads everything anew: XDP programs come and go without a message. 0 or -errno. */
+int netlink_refresh(struct netlink *netlink);
 
 const struct link *netlink_links(const struct netlink *netlink);
 const struct link *netlink_link(const struct netlink *netlink, const char *name); /* NULL: none */
 const struct kernel_address *netlink_addresses(const struct netlink *netlink);
-/* The names of all interfaces, "lo, eth0", cut with "..." if they do not fit buf, which is returned. */
+/* The names of all interfaces into buf, which is returned: "lo, eth0 ..." if there are more. */
 char *netlink_names(const struct netlink *netlink, char *buf, size_t size);
 
 #endif

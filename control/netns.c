@@ -37,20 +37,24 @@ int netns_enter(const char *name, struct refusal *why)
 	char path[512];
 	if (!netns_path(name, path, sizeof(path)))
 		return refusal_set(why, REFUSED_CONFIG,
-				   "\"%s\" names no namespace: give a name, a path or pid:NUMBER", name);
+				   "\"%s\" names no namespace: give a name, a path or pid:NUMBER",
+				   name);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return refusal_set(why, errno == EACCES || errno == EPERM ? REFUSED_MACHINE : REFUSED_CONFIG,
-				   "namespace %s: %s: %s%s", name, path, strerror(errno),
-				   errno == ENOENT ? "; `ip netns` lists those with a name" : "");
+		return refusal_set(
+			why, errno == EACCES || errno == EPERM ? REFUSED_MACHINE : REFUSED_CONFIG,
+			"namespace %s: %s: %s%s", name, path, strerror(errno),
+			errno == ENOENT ? "; `ip netns` lists those with a name" : "");
 	int error = setns(fd, CLONE_NEWNET) < 0 ? errno : 0;
 	close(fd);
 	if (error == EPERM)
-		return refusal_set(why, REFUSED_MACHINE,
-				   "namespace %s: entering it takes CAP_SYS_ADMIN; run tsuji as root", name);
+		return refusal_set(
+			why, REFUSED_MACHINE,
+			"namespace %s: entering it takes CAP_SYS_ADMIN; run tsuji as root", name);
 	if (error)
-		return refusal_set(why, REFUSED_CONFIG, "namespace %s: %s is no network namespace: %s",
-				   name, path, strerror(error));
+		return refusal_set(why, REFUSED_CONFIG,
+				   "namespace %s: %s is no network namespace: %s", name, path,
+				   strerror(error));
 	return 0;
 }
 

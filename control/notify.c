@@ -43,7 +43,8 @@ int notify_send(enum notify_state state)
 		return -EINVAL;
 	memcpy(to.sun_path, name, name_len);
 	if (name[0] == '@')
-		to.sun_path[0] = 0; /* an abstract name starts with a zero byte and has no end mark */
+		to.sun_path[0] =
+			0; /* an abstract name starts with a zero byte and has no end mark */
 	socklen_t to_len = offsetof(struct sockaddr_un, sun_path) + name_len;
 
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);

@@ -51,10 +51,13 @@ static int probe_xdp_socket(const char *release, struct refusal *why)
 	if (errno == EAFNOSUPPORT)
 		return refusal_set(why, REFUSED_MACHINE,
 				   "this kernel (%s) has no AF_XDP sockets; use one built with "
-				   "CONFIG_XDP_SOCKETS=y, such as Debian 12's", release);
-	return refusal_set(why, REFUSED_MACHINE,
-			   "this kernel (%s) refuses an AF_XDP socket: %s; in a container, allow it in "
-			   "the seccomp profile", release, strerror(errno));
+				   "CONFIG_XDP_SOCKETS=y, such as Debian 12's",
+				   release);
+	return refusal_set(
+		why, REFUSED_MACHINE,
+		"this kernel (%s) refuses an AF_XDP socket: %s; in a container, allow it in "
+		"the seccomp profile",
+		release, strerror(errno));
 }
 
 static int probe_bpf(const char *release, struct refusal *why)
@@ -77,12 +80,14 @@ static int probe_bpf(const char *release, struct refusal *why)
 	if (program >= 0)
 		close(program);
 	if (error == EPERM)
-		return refusal_set(why, REFUSED_MACHINE,
-				   "this kernel (%s) does not let us load %s; run tsuji as root of the "
-				   "machine (root of a user namespace is not enough)", release, what);
+		return refusal_set(
+			why, REFUSED_MACHINE,
+			"this kernel (%s) does not let us load %s; run tsuji as root of the "
+			"machine (root of a user namespace is not enough)",
+			release, what);
 	if (error)
-		return refusal_set(why, REFUSED_MACHINE, "this kernel (%s) cannot load %s: %s", release,
-				   what, strerror(error));
+		return refusal_set(why, REFUSED_MACHINE, "this kernel (%s) cannot load %s: %s",
+				   release, what, strerror(error));
 	return 0;
 }
 
@@ -98,10 +103,11 @@ static int probe_memlock(size_t pool_size, struct refusal *why)
 	now.rlim_cur = now.rlim_max;
 	if (setrlimit(RLIMIT_MEMLOCK, &now) == 0 && now.rlim_max >= pool_size)
 		return 0;
-	return refusal_set(why, REFUSED_MACHINE,
-			   "locked memory is limited to %zu KiB and %zu are needed; `ulimit -l unlimited` "
-			   "as root, LimitMEMLOCK=infinity in a service, or fewer frames:",
-			   (size_t)now.rlim_max / 1024, pool_size / 1024);
+	return refusal_set(
+		why, REFUSED_MACHINE,
+		"locked memory is limited to %zu KiB and %zu are needed; `ulimit -l unlimited` "
+		"as root, LimitMEMLOCK=infinity in a service, or fewer frames:",
+		(size_t)now.rlim_max / 1024, pool_size / 1024);
 }
 
 int probe_machine(size_t pool_size, struct refusal *why)

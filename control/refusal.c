@@ -18,7 +18,8 @@ int refusal_set(struct refusal *why, enum refusal_status status, const char *for
 	return -1;
 }
 
-int refusal_at(struct refusal *why, enum refusal_status status, struct place at, const char *format, ...)
+int refusal_at(struct refusal *why, enum refusal_status status, struct place at, const char *format,
+	       ...)
 {
 	va_list args;
 	*why = (struct refusal){.status = status, .at = at};
