@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ports - attaching to interfaces, noticing when they change or vanish, and coming back.
+ *
+ * What the interfaces are is read from the netlink mirror as a state, never followed as a
+ * sequence of events: an interface deleted and made again between two looks has another
+ * index under the same name, and that is all there is to know. Every change of a port's
+ * state is said once, where it is made (set_state).
+ *
+ * Order when a port is lost: it leaves the published table, the worker passes a quiet
+ * moment, its gate and sockets are closed, the worker takes their frames back. Its number,
+ * counters and place in the configuration stay, so that it can return.
+ */
+#include "ports.h"
+#include "log.h"
+#include "neighbours.h"
+#include "state.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+/* Ethernet header, our headroom, and what the kernel keeps in front (XDP_PACKET_HEADROOM). */
+#define FRAME_OVERHEAD (sizeof(struct eth_hdr) + FRAME_HEADROOM + 256)
+
+#define ports_each(ports, rp)                                                                      \
+	for (unsigned i_ = 0; i_ < PORT_MAX; i_++)                                                 \
+		if (((rp) = (ports)->port[i_]))
+
+uint32_t ports_ring_size(uint32_t frames, unsigned n_ports)
+{
+	/* Half a share is with the receiver, and as many frames can be on their way out. */
+	uint32_t most = n_ports ? frames / n_ports / 2 : 0, size = XSK_RING_MAX;
+	while (size > most)
+		size /= 2;
+	return size >= RING_MIN ? size : 0;
+}
+
+uint32_t ports_frame_size(uint32_t mtu)
+{
+	if (mtu + FRAME_OVERHEAD <= 2048)
+		return 2048;
+	return mtu + FRAME_OVERHEAD <= 4096 ? 4096 : 0;
+}
+
+uint32_t ports_frame_size_for(const struct config *config, const struct netlink *netlink)
+{
+	uint32_t size = 2048;
+	for (unsigned i = 0; i < config->n_ports; i++) {
+		const struct link *link = netlink_link(netlink, config->ports[i].name);
+		/* What can arrive is up to the interface's MTU, whatever the file says. */
+		if (link && ports_frame_size(link->mtu) != 2048)
+			size = 4096;
+	}
+	return size;
+}
+
+struct router_port *ports_find(const struct ports *ports, const char *name)
+{
+	struct router_port *rp;
+	ports_each(ports, rp) if (rp->config && strcmp(rp->config->name, name) == 0) return rp;
+	return NULL;
+}
+
+const char *port_state_name(enum port_state state)
+{
+	static const char *const names[] = {
+		[STATE_UP] = "up", [STATE_DOWN] = "down", [STATE_LOST] = "lost"};
+	return names[state];
+}
+
+static void report(const struct router_port *rp)
+{
+	if (rp->state == STATE_UP)
+		log_info("port %s: up, %s XDP, MTU %u", rp->config->name,
+			 xsk_port_is_native(rp->xsk) ? "native" : "generic", rp->link_mtu);
+	else
+		log_warning("port %s: %s: %s", rp->config->name, port_state_name(rp->state),
+			    rp->reason);
+}
+
+/*
+ * The same state for the same reason is no news: false. Other changes are reported, but not
+ * those of a port that is only being tried.
+ */
+__attribute__((format(printf, 3, 4))) static bool
+set_state(struct router_port *rp, enum port_state state, const char *format, ...)
+{
+	char reason[sizeof(rp->reason)];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(reason, sizeof(reason), format, args);
+	va_end(args);
+	if (rp->state == state && strcmp(rp->reason, reason) == 0)
+		return false;
+	if (rp->state == STATE_UP && state != STATE_UP)
+		rp->losses++;
+	rp->flush = state != STATE_UP;
+	rp->state = state;
+	memcpy(rp->reason, reason, sizeof(rp->reason));
+	if (rp->config)
+		report(rp);
+	return true;
+}
+
+/* -- attaching -- */
+
+static bool look_at_link(struct router_port *rp, const struct link *link)
+{
+	bool changed = false;
+	if (!mac_equal(rp->mac, link->mac) || rp->link_mtu != link->mtu) {
+		rp->mac = link->mac;
+		rp->link_mtu = link->mtu;
+		changed = true;
+	}
+	if (!link->up)
+		return set_state(rp, STATE_DOWN, "the interface is set down") || changed;
+	if (!link->carrier)
+		return set_state(rp, STATE_DOWN, "no carrier: its far end is down or gone") ||
+		       changed;
+	return set_state(rp, STATE_UP, "%s", "") || changed;
+}
+
+/* Opens rp on the interface; it does not look at it yet. 0, or -1 with *error. */
+static int attach(struct router *router, struct router_port *rp, const struct link *link,
+		  struct xsk_error *error)
+{
+	static const enum xsk_mode modes[] = {
+		[XDP_AUTO] = XSK_AUTO, [XDP_NATIVE] = XSK_NATIVE, [XDP_GENERIC] = XSK_GENERIC};
+	const struct config_port *config = rp->next ? rp->next : rp->config;
+	const struct xsk_config wanted = {
+		.name = config->name,
+		.ifindex = link->ifindex,
+		.number = rp->number,
+		.ring_size = rp->ring_size,
+		.mode = modes[config->xdp],
+		.pool = worker_pool(router->worker),
+		.stats = worker_stats(router->worker),
+	};
+	rp->xsk = xsk_port_open(router->area, &wanted, error);
+	if (!rp->xsk)
+		return -1;
+	rp->ifindex = link->ifindex;
+	if (config->xdp == XDP_AUTO && !xsk_port_is_native(rp->xsk))
+		log_warning("port %s: %s", config->name,
+			    error->text[0] ? error->text : "generic XDP, which is slower");
+	return 0;
+}
+
+/* Its frames are with the worker's pool again afterwards; nobody may look at its io any more. */
+static void detach(struct router *router, struct router_port *rp)
+{
+	struct xsk_gate_counts counts;
+	if (!rp->xsk)
+		return;
+	xsk_port_refresh_stats(rp->xsk);
+	xsk_port_gate_counts(rp->xsk, &counts);
+	rp->gate_passed += counts.passed;
+	xsk_port_close(rp->xsk);
+	rp->xsk = NULL;
+	worker_reclaim(router->worker, rp->number);
+}
+
+/* -- a configuration being tried -- */
+
+static struct router_port *add_port(struct ports *ports, const struct config_port *config)
+{
+	struct router_port *rp = calloc(1, sizeof(*rp));
+	for (unsigned i = 0; rp && i < PORT_MAX; i++) {
+		if (ports->port[i])
+			continue;
+		rp->number = i;
+		rp->next = config;
+		rp->state = STATE_LOST;
+		ports->port[i] = rp;
+		return rp;
+	}
+	free(rp);
+	return NULL;
+}
+
+static int check_mtu(const struct router *router, const struct config_port *config,
+		     const struct link *link, struct refusal *why)
+{
+	uint32_t mtu = config->mtu ? config->mtu : link->mtu, size = ports_frame_size(mtu);
+	if (config->mtu > link->mtu)
+		return refusal_at(why, REFUSED_CONFIG, config->at,
+				  "port %s: mtu %u is more than the interface's %u; raise it with "
+				  "`ip link set dev "
+				  "%s mtu %u`",
+				  config->name, config->mtu, link->mtu, config->name, config->mtu);
+	if (!size)
+		return refusal_at(why, REFUSED_CONFIG, config->at,
+				  "port %s: an MTU of %u does not fit a frame; %zu is the most, "
+				  "which `mtu:` can say",
+				  config->name, mtu, 4096 - FRAME_OVERHEAD);
+	if (router->frame_size && size > router->frame_size)
+		return refusal_at(
+			why, REFUSED_CONFIG, config->at,
+			"port %s: an MTU of %u needs larger frames, which needs a restart",
+			config->name, mtu);
+	return 0;
+}
+
+static int check_interface(const struct router *router, const struct config_port *config,
+			   struct refusal *why)
+{
+	const struct link *link = netlink_link(router->netlink, config->name);
+	char names[256];
+	if (!link)
+		return refusal_at(
+			why, REFUSED_CONFIG, config->at,
+			"port %s: no interface of that name in this namespace; there are: %s",
+			config->name, netlink_names(router->netlink, names, sizeof(names)));
+	if (!link->ethernet)
+		return refusal_at(
+			why, REFUSED_CONFIG, config->at,
+			"port %s: not an Ethernet interface, which is all that a port can be",
+			config->name);
+	if (link->xdp)
+		return refusal_at(why, REFUSED_FAILED, config->at,
+				  "port %s: the interface carries another XDP program (id %u); `ip "
+				  "link set dev %s xdp "
+				  "off` takes it off, or end what attached it",
+				  config->name, link->xdp_id, config->name);
+	return check_mtu(router, config, link, why);
+}
+
+static int check_kept(const struct router *router, const struct router_port *rp,
+		      const struct config_port *config, struct refusal *why)
+{
+	const struct link *link = netlink_link(router->netlink, config->name);
+	if (rp->xsk && config->xdp != XDP_AUTO &&
+	    xsk_port_is_native(rp->xsk) != (config->xdp == XDP_NATIVE))
+		return refusal_at(why, REFUSED_CONFIG, config->at,
+				  "port %s: changing xdp: of a port that is open needs a restart",
+				  config->name);
+	return link ? check_mtu(router, config, link, why) : 0;
+}
+
+static int check_frames(const struct router *router, const struct config *config,
+			struct refusal *why)
+{
+	struct router_port *rp;
+	uint64_t needed = 0;
+	ports_each(&router->ports, rp) if (rp->next) needed += 2 * rp->ring_size;
+	if (needed <= config->frames)
+		return 0;
+	return refusal_set(
+		why, REFUSED_CONFIG,
+		"frames: %u are shared out among the ports there were; more ports need a restart",
+		config->frames);
+}
+
+int ports_plan(struct router *router, const struct config *config, struct refusal *why)
+{
+	uint32_t ring_size = ports_ring_size(config->frames, config->n_ports);
+	if (!ring_size && config->n_ports)
+		return refusal_set(why, REFUSED_CONFIG,
+				   "frames: %u are too few for %u ports: at least %u",
+				   config->frames, config->n_ports, config->n_ports * 2 * RING_MIN);
+	for (unsigned i = 0; i < config->n_ports; i++) {
+		const struct config_port *port = &config->ports[i];
+		struct router_port *rp = ports_find(&router->ports, port->name);
+		if (rp) {
+			rp->next = port;
+			if (check_kept(router, rp, port, why) < 0)
+				return -1;
+			continue;
+		}
+		if (check_interface(router, port, why) < 0)
+			return -1;
+		rp = add_port(&router->ports, port);
+		if (!rp)
+			return refusal_at(why, REFUSED_FAILED, port->at,
+					  "port %s: no room for another port", port->name);
+		rp->ring_size = ring_size;
+	}
+	return check_frames(router, config, why);
+}
+
+static int open_added(struct router *router, struct router_port *rp, struct refusal *why)
+{
+	const struct link *link = netlink_link(router->netlink, rp->next->name);
+	struct xsk_error error;
+	if (attach(router, rp, link, &error) < 0)
+		return refusal_at(why,
+				  error.code == EPERM || error.code == EOPNOTSUPP ? REFUSED_MACHINE
+										  : REFUSED_FAILED,
+				  rp->next->at, "port %s: %s", rp->next->name, error.text);
+	rp->base = *stats_port(worker_stats(router->worker), rp->number);
+	look_at_link(rp, link);
+	return 0;
+}
+
+int ports_open_added(struct router *router, struct refusal *why)
+{
+	struct router_port *rp;
+	ports_each(&router->ports,
+		   rp) if (!rp->config && open_added(router, rp, why) < 0) return -1;
+	return 0;
+}
+
+void ports_forget(struct router *router)
+{
+	struct router_port *rp;
+	ports_each(&router->ports, rp)
+	{
+		rp->next = NULL;
+		if (rp->config)
+			continue;
+		detach(router, rp);
+		router->ports.port[rp->number] = NULL;
+		free(rp);
+	}
+}
+
+void ports_settle(struct router *router)
+{
+	struct router_port *rp;
+	ports_each(&router->ports, rp)
+	{
+		bool added = !rp->config;
+		rp->config = rp->next;
+		rp->next = NULL;
+		if (rp->config && added)
+			report(rp);
+		if (rp->config)
+			continue;
+		detach(router, rp);
+		neigh_flush(worker_neigh(router->worker), rp->number, true);
+		router->ports.port[rp->number] = NULL;
+		free(rp);
+	}
+}
+
+/* -- while running -- */
+
+static bool follow(struct router *router, struct router_port *rp, bool gates)
+{
+	const struct link *link = netlink_link(router->netlink, rp->config->name);
+	if (!rp->xsk)
+		return false;
+	if (!link)
+		return set_state(rp, STATE_LOST, "the interface is gone");
+	if (link->ifindex != rp->ifindex)
+		return set_state(rp, STATE_LOST,
+				 "the interface was replaced by another of that name");
+	if (gates && !xsk_port_attached(rp->xsk))
+		return set_state(rp, STATE_LOST, "its XDP program was detached by someone else");
+	return rp->state == STATE_LOST || look_at_link(rp, link);
+}
+
+bool ports_follow(struct router *router, bool gates)
+{
+	struct router_port *rp;
+	bool changed = false;
+	ports_each(&router->ports, rp) changed |= follow(router, rp, gates);
+	return changed;
+}
+
+void ports_release(struct router *router)
+{
+	struct router_port *rp;
+	ports_each(&router->ports, rp)
+	{
+		if (rp->state == STATE_LOST)
+			detach(router, rp);
+		if (rp->flush)
+			neigh_flush(worker_neigh(router->worker), rp->number,
+				    rp->state == STATE_LOST);
+		rp->flush = false;
+	}
+}
+
+bool ports_retry(struct router *router)
+{
+	struct router_port *rp;
+	bool back = false;
+	ports_each(&router->ports, rp)
+	{
+		const struct link *link = netlink_link(router->netlink, rp->config->name);
+		struct xsk_error error;
+		if (rp->xsk || !link || !link->ethernet)
+			continue;
+		if (attach(router, rp, link, &error) < 0) {
+			set_state(rp, STATE_LOST, "%s", error.text);
+			rp->flush = false;
+			continue;
+		}
+		look_at_link(rp, link);
+		neighbours_install(router, rp->number);
+		back = true;
+	}
+	return back;
+}
+
+/* -- the table to publish -- */
+
+static struct port *port_new(const struct router_port *rp, const struct config_port *config,
+			     uint32_t frame_size)
+{
+	struct port *port =
+		calloc(1, sizeof(*port) + config->n_addresses * sizeof(struct port_address));
+	if (!port)
+		return NULL;
+	struct port_address *addresses = (struct port_address *)(port + 1);
+	for (unsigned i = 0; i < config->n_addresses; i++)
+		addresses[i] = (struct port_address){config->addresses[i].address,
+						     config->addresses[i].prefix_len};
+	uint32_t mtu = min_u32(frame_size - FRAME_OVERHEAD, rp->link_mtu);
+	memcpy(port->name, config->name, sizeof(port->name));
+	port->number = rp->number;
+	port->mtu = config->mtu ? min_u32(mtu, config->mtu) : mtu;
+	port->mac = rp->mac;
+	port->up = rp->state == STATE_UP;
+	port->ifindex = rp->ifindex;
+	port->io = port->up ? xsk_port_io(rp->xsk) : NULL;
+	port->n_addresses = config->n_addresses;
+	port->addresses = addresses;
+	return port;
+}
+
+static void add_locals(struct port_table *table, const struct port *port)
+{
+	for (unsigned i = 0; i < port->n_addresses; i++) {
+		be32 address = port->addresses[i].address,
+		     mask = ip4_mask(port->addresses[i].prefix_len);
+		port_table_add_local(
+			table,
+			(struct local){.address = address, .port = port->number, .tsuji = true});
+		if (port->addresses[i].prefix_len <=
+		    30) /* RFC 3021: a /31 has no broadcast address */
+			port_table_add_local(table,
+					     (struct local){.address = {address.raw | ~mask.raw},
+							    .port = port->number,
+							    .broadcast = true});
+	}
+}
+
+static bool is_local_candidate(const struct kernel_address *address)
+{
+	return !be32_is_zero(address->address) &&
+	       !ip4_in_prefix(address->address, be32_from(0x7f000000),
+			      8); /* RFC 1122 3.2.1.3: never on a wire */
+}
+
+static void add_kernel_locals(struct port_table *table, const struct kernel_address *addresses)
+{
+	const struct kernel_address *address;
+	LL_FOREACH(addresses, address)
+	{
+		struct local local = {
+			.address = address->address, .port = PORT_NONE, .kernel = true};
+		if (!is_local_candidate(address))
+			continue;
+		for (unsigned i = 0; i < table->n_ports; i++)
+			if (table->ports[i] && table->ports[i]->ifindex == address->ifindex)
+				local.port = i;
+		port_table_add_local(table, local);
+	}
+}
+
+struct port_table *ports_table(const struct router *router, bool plan)
+{
+	const struct kernel_address *addresses = netlink_addresses(router->netlink), *address;
+	const struct router_port *rp;
+	unsigned n_locals = 0;
+	LL_COUNT(addresses, address, n_locals);
+	ports_each(&router->ports, rp)
+	{
+		const struct config_port *config = plan ? rp->next : rp->config;
+		n_locals += config ? 2 * config->n_addresses : 0;
+	}
+	struct port_table *table = port_table_new(n_locals);
+	if (!table)
+		return NULL;
+	ports_each(&router->ports, rp)
+	{
+		const struct config_port *config = plan ? rp->next : rp->config;
+		if (!config)
+			continue;
+		struct port *port = port_new(rp, config, router->frame_size);
+		if (!port) {
+			ports_table_free(table);
+			return NULL;
+		}
+		table->ports[rp->number] = port;
+		table->n_ports = rp->number + 1;
+		add_locals(table, port);
+	}
+	add_kernel_locals(table, addresses);
+	return table;
+}
+
+void ports_table_free(struct port_table *table)
+{
+	for (unsigned i = 0; table && i < table->n_ports; i++)
+		free(table->ports[i]);
+	port_table_free(table);
+}

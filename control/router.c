@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * router - starting, changing and stopping the whole of it.
+ *
+ * A configuration comes into force in the same four steps at the start and at a reload:
+ *
+ *   plan      which ports stay, come and go; refuse what can be refused without touching
+ *             anything
+ *   open      the ports that come
+ *   build     port table, route list and FIB, beside those in use
+ *   publish   one step; from here on nothing can fail
+ *
+ * and then what nobody uses any more is closed and freed. Whatever fails before the last
+ * step is undone by forgetting the plan.
+ *
+ * While running, the same builders make new tables from what is in force, each time the
+ * interfaces, the kernel's addresses or the live routes change. The worker sees whole
+ * tables only; the old ones are freed after its grace period.
+ */
+#include "router.h"
+#include "log.h"
+#include "neighbours.h"
+#include "state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+/* -- publishing -- */
+
+/* Publishes what is not NULL, and frees what it replaces. */
+static void publish(struct router *router, struct port_table *table, struct fib *fib)
+{
+	struct port_table *old_table = (struct port_table *)worker_ports(router->worker);
+	struct fib *old_fib = worker_fib(router->worker);
+	worker_publish(router->worker, table, fib);
+	if (table)
+		ports_table_free(old_table);
+	if (fib) {
+		routes_settle(&router->routes, old_fib);
+		fib_free(old_fib);
+	}
+}
+
+/* Routes depend on the ports only by whether they are up: all else needs a reload. */
+static bool same_ports_up(const struct port_table *a, const struct port_table *b)
+{
+	for (unsigned i = 0; i < PORT_MAX; i++) {
+		const struct port *left = port_get(a, i), *right = port_get(b, i);
+		if ((left && left->up) != (right && right->up))
+			return false;
+	}
+	return true;
+}
+
+/* Brings the worker's tables up to what is in force. False: no memory, to be tried again. */
+static bool republish(struct router *router)
+{
+	struct port_table *table = ports_table(router, false);
+	struct fib *fib = NULL;
+	bool whole = table && same_ports_up(table, worker_ports(router->worker));
+	if (table && !whole)
+		fib = routes_build(&router->routes, table);
+	if (!table || (!whole && !fib)) {
+		if (!router->unpublished)
+			log_error("no memory for new tables; the old ones stay until there is");
+		router->unpublished = true;
+		ports_table_free(table);
+		return false;
+	}
+	router->unpublished = false;
+	publish(router, table, fib);
+	return true;
+}
+
+/* -- a configuration comes into force -- */
+
+struct next { /* built beside what is in use */
+	struct port_table *table;
+	struct route_list routes;
+	struct fib *fib;
+};
+
+static int build_next(struct router *router, const struct config *config, struct next *next,
+		      struct refusal *why)
+{
+	*next = (struct next){.table = ports_table(router, true)};
+	if (next->table && routes_fill(&next->routes, next->table, config->routes, config->n_routes,
+				       router->live_routes, router->n_live_routes) == 0)
+		next->fib = routes_build(&next->routes, next->table);
+	if (next->fib)
+		return 0;
+	int error = errno;
+	ports_table_free(next->table);
+	routes_fini(&next->routes);
+	if (error == EINVAL)
+		return refusal_set(why, REFUSED_CONFIG, "two routes contradict each other");
+	return refusal_set(why, REFUSED_FAILED, "no memory for the tables of this configuration");
+}
+
+/* Live routes that the file names now are gone from the list: forget them. */
+static void prune_live_routes(struct router *router)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < router->n_live_routes; i++) {
+		const struct config_route *live = &router->live_routes[i];
+		const struct route *route = routes_find_asked(&router->routes, live->prefix,
+							      live->prefix_len, live->metric);
+		if (route && route->source == FROM_LIVE)
+			router->live_routes[kept++] = *live;
+	}
+	router->n_live_routes = kept;
+}
+
+/* The step that cannot fail. Frees all that was replaced but the old configuration. */
+static void commit(struct router *router, struct config *config, struct next *next,
+		   struct route_changes *routes, struct neighbour_changes *neighbours)
+{
+	struct port_table *old_table = (struct port_table *)worker_ports(router->worker);
+	struct fib *old_fib = worker_fib(router->worker);
+	struct route_list old_routes = router->routes;
+	struct config *old = router->config;
+
+	worker_publish(router->worker, next->table, next->fib);
+	routes_settle(&old_routes, old_fib);
+	router->routes = next->routes;
+	routes_settle(&router->routes, NULL);
+	routes_inherit(&router->routes, &old_routes);
+	*routes = routes_compare(&router->routes, &old_routes);
+	router->config = config;
+	router->unpublished = false;
+	ports_settle(router);
+	prune_live_routes(router);
+	*neighbours = neighbours_follow(router, old, old_table);
+	ports_table_free(old_table);
+	fib_free(old_fib);
+	routes_fini(&old_routes);
+}
+
+/* From a plan to the running state. On failure the plan is left to the caller to forget. */
+static int bring_into_force(struct router *router, struct config *config,
+			    struct route_changes *routes, struct neighbour_changes *neighbours,
+			    struct refusal *why)
+{
+	struct next next;
+	if (ports_open_added(router, why) < 0 || build_next(router, config, &next, why) < 0)
+		return -1;
+	commit(router, config, &next, routes, neighbours);
+	return 0;
+}
+
+/* -- start and stop -- */
+
+static int start_worker(struct router *router, const struct config *config, struct refusal *why)
+{
+	struct xsk_error error = {0};
+	router->area = xsk_area_new(config->frames, router->frame_size, &error);
+	if (!router->area)
+		return refusal_set(why, error.code == EPERM ? REFUSED_MACHINE : REFUSED_FAILED,
+				   "%s", error.text);
+	if (error.text[0])
+		log_warning("%s", error.text);
+	struct worker_config wanted = {
+		.area = router->area,
+		.n_frames = config->frames,
+		.frame_size = router->frame_size,
+	};
+	if (getrandom(wanted.secret, sizeof(wanted.secret), 0) < 0 ||
+	    getrandom(wanted.neigh.secret, sizeof(wanted.neigh.secret), 0) < 0)
+		return refusal_set(why, REFUSED_MACHINE, "no random numbers: %s", strerror(errno));
+	int code = worker_start(&router->worker, &wanted);
+	if (code)
+		return refusal_set(why, REFUSED_FAILED, "cannot start the worker: %s",
+				   strerror(-code));
+	return 0;
+}
+
+struct router *router_start(struct config *config, struct refusal *why)
+{
+	struct route_changes routes;
+	struct neighbour_changes neighbours;
+	struct router *router = calloc(1, sizeof(*router));
+	if (!router) {
+		refusal_set(why, REFUSED_FAILED, "no memory");
+		return NULL;
+	}
+	router->netlink = netlink_open();
+	if (!router->netlink) {
+		refusal_set(why, REFUSED_MACHINE, "cannot read the interfaces: netlink: %s",
+			    strerror(errno));
+	} else if (ports_plan(router, config, why) == 0) {
+		router->frame_size = ports_frame_size_for(config, router->netlink);
+		if (start_worker(router, config, why) == 0 &&
+		    bring_into_force(router, config, &routes, &neighbours, why) == 0)
+			return router;
+	}
+	ports_forget(router);
+	router_stop(router);
+	return NULL;
+}
+
+/* The worker ends first: then nobody looks at a port, and each can be closed as it is. */
+void router_stop(struct router *router)
+{
+	struct port *published[PORT_MAX] = {NULL};
+	if (!router)
+		return;
+	if (router->worker) {
+		const struct port_table *table = worker_ports(router->worker);
+		memcpy(published, table->ports, table->n_ports * sizeof(*published));
+		worker_stop(router->worker);
+	}
+	for (unsigned i = 0; i < PORT_MAX; i++) {
+		if (router->ports.port[i])
+			xsk_port_close(router->ports.port[i]->xsk);
+		free(router->ports.port[i]);
+		free(published[i]);
+	}
+	xsk_area_free(router->area);
+	netlink_close(router->netlink);
+	routes_fini(&router->routes);
+	free(router->live_routes);
+	free(router->live_neighs);
+	config_free(router->config);
+	free(router);
+}
+
+/* -- reload -- */
+
+static bool same_port(const struct config_port *a, const struct config_port *b)
+{
+	if (a->mtu != b->mtu || a->xdp != b->xdp || a->n_addresses != b->n_addresses)
+		return false;
+	for (unsigned i = 0; i < a->n_addresses; i++)
+		if (!be32_equal(a->addresses[i].address, b->addresses[i].address) ||
+		    a->addresses[i].prefix_len != b->addresses[i].prefix_len)
+			return false;
+	return true;
+}
+
+static const struct config_port *config_port(const struct config *config, const char *name)
+{
+	for (unsigned i = 0; i < config->n_ports; i++)
+		if (strcmp(config->ports[i].name, name) == 0)
+			return &config->ports[i];
+	return NULL;
+}
+
+static size_t say(char *text, size_t size, size_t len, char sign, size_t n, const char *noun)
+{
+	if (!n || len >= size)
+		return len;
+	return len + snprintf(text + len, size - len, "%s%c%zu %s%s", len ? " " : "", sign, n, noun,
+			      n > 1 ? "s" : "");
+}
+
+static void summarize(const struct config *old, const struct config *now,
+		      const struct route_changes *routes,
+		      const struct neighbour_changes *neighbours, char *text, size_t size)
+{
+	size_t added = 0, removed = 0, changed = 0, len = 0;
+	for (unsigned i = 0; i < now->n_ports; i++) {
+		const struct config_port *was = config_port(old, now->ports[i].name);
+		added += !was;
+		changed += was && !same_port(was, &now->ports[i]);
+	}
+	for (unsigned i = 0; i < old->n_ports; i++)
+		removed += !config_port(now, old->ports[i].name);
+	len = say(text, size, len, '+', added, "port");
+	len = say(text, size, len, '-', removed, "port");
+	len = say(text, size, len, '~', changed, "port");
+	len = say(text, size, len, '+', routes->added, "route");
+	len = say(text, size, len, '-', routes->removed, "route");
+	len = say(text, size, len, '~', routes->changed, "route");
+	len = say(text, size, len, '+', neighbours->added, "neighbour");
+	len = say(text, size, len, '-', neighbours->removed, "neighbour");
+	len = say(text, size, len, '~', neighbours->changed, "neighbour");
+	if (!len)
+		snprintf(text, size, "no change");
+}
+
+int router_reload(struct router *router, struct config *config, char *summary, size_t size,
+		  struct refusal *why)
+{
+	struct config *old = router->config;
+	struct route_changes routes;
+	struct neighbour_changes neighbours;
+	if (config->frames != old->frames)
+		return refusal_set(why, REFUSED_CONFIG, "frames: changing %u to %u needs a restart",
+				   old->frames, config->frames);
+	int error = netlink_refresh(router->netlink);
+	if (error)
+		return refusal_set(why, REFUSED_FAILED, "netlink: %s", strerror(-error));
+	if (ports_plan(router, config, why) < 0 ||
+	    bring_into_force(router, config, &routes, &neighbours, why) < 0) {
+		ports_forget(router);
+		return -1;
+	}
+	summarize(old, config, &routes, &neighbours, summary, size);
+	config_free(old);
+	return 0;
+}
+
+/* -- while running -- */
+
+/* Lost ports leave, those that can come back do; kernel: its addresses may have changed. */
+static void follow(struct router *router, bool kernel, bool gates)
+{
+	bool changed = ports_follow(router, gates);
+	if ((changed || kernel || router->unpublished) && !republish(router))
+		return;
+	ports_release(router);
+	if (ports_retry(router))
+		republish(router);
+}
+
+int router_netlink_fd(const struct router *router)
+{
+	return netlink_fd(router->netlink);
+}
+
+void router_netlink_ready(struct router *router)
+{
+	int changes = netlink_update(router->netlink);
+	if (changes < 0)
+		log_error("netlink: %s", strerror(-changes));
+	if (changes > 0)
+		follow(router, changes & NETLINK_ADDRESSES, false);
+}
+
+void router_tick(struct router *router)
+{
+	router_netlink_ready(router);
+	follow(router, false, true);
+	for (unsigned i = 0; i < PORT_MAX; i++)
+		if (router->ports.port[i] && router->ports.port[i]->xsk)
+			xsk_port_refresh_stats(router->ports.port[i]->xsk);
+}
+
+/* -- live routes -- */
+
+static char *prefix_text(const struct config_route *route, char *buf, size_t size)
+{
+	char address[20];
+	snprintf(buf, size, "%s/%u", config_format_address(route->prefix, address),
+		 route->prefix_len);
+	return buf;
+}
+
+/* Publishes a FIB of the list as it is now. -1 with *why: no memory, nothing changed. */
+static int publish_routes(struct router *router, struct refusal *why)
+{
+	struct fib *fib = routes_build(&router->routes, worker_ports(router->worker));
+	if (!fib)
+		return refusal_set(why, REFUSED_FAILED, "no memory for the routes");
+	publish(router, NULL, fib);
+	return 0;
+}
+
+static int reserve_live(struct router *router)
+{
+	if (router->n_live_routes < router->live_routes_size)
+		return 0;
+	size_t size = router->live_routes_size * 2 + 16;
+	struct config_route *routes = realloc(router->live_routes, size * sizeof(*routes));
+	if (!routes)
+		return -ENOMEM;
+	router->live_routes = routes;
+	router->live_routes_size = size;
+	return 0;
+}
+
+int router_route_add(struct router *router, const struct config_route *route, struct refusal *why)
+{
+	const struct port_table *ports = worker_ports(router->worker);
+	char text[24];
+	if (routes_check(route, ports, why) < 0)
+		return -1;
+	const struct route *there =
+		routes_find(&router->routes, route->prefix, route->prefix_len, route->metric);
+	if (there)
+		return refusal_set(why, REFUSED_FAILED, "a route to %s with metric %u exists (%s)",
+				   prefix_text(route, text, sizeof(text)), route->metric,
+				   route_source_name(there->source));
+	struct route *added =
+		reserve_live(router) < 0 ? NULL : routes_insert(&router->routes, ports, route);
+	if (!added)
+		return refusal_set(why, REFUSED_FAILED, "no memory for another route");
+	if (publish_routes(router, why) < 0) {
+		routes_remove(&router->routes, added);
+		return -1;
+	}
+	router->live_routes[router->n_live_routes++] = *route;
+	return 0;
+}
+
+static void forget_live(struct router *router, const struct route *route)
+{
+	for (size_t i = 0; i < router->n_live_routes; i++) {
+		const struct config_route *live = &router->live_routes[i];
+		if (!be32_equal(live->prefix, route->prefix) ||
+		    live->prefix_len != route->prefix_len || live->metric != route->metric)
+			continue;
+		router->live_routes[i] = router->live_routes[--router->n_live_routes];
+		return;
+	}
+}
+
+/* What a request to delete means: without a metric the best, as with ip(8); none connected. */
+static struct route *route_to_delete(struct router *router, const struct config_route *wanted,
+				     struct refusal *why)
+{
+	char text[24];
+	const struct route_list *list = &router->routes;
+	struct route *route = wanted->metric
+				      ? routes_find_asked(list, wanted->prefix, wanted->prefix_len,
+							  wanted->metric)
+				      : routes_find_any(list, wanted->prefix, wanted->prefix_len);
+	prefix_text(wanted, text, sizeof(text));
+	if (route && (be32_is_zero(wanted->via) || be32_equal(wanted->via, route->via)))
+		return route;
+	if (!route && routes_find(list, wanted->prefix, wanted->prefix_len, 0))
+		refusal_set(why, REFUSED_FAILED,
+			    "%s is the subnet of a port: it goes with the port's address", text);
+	else
+		refusal_set(why, REFUSED_FAILED, "there is no such route to %s", text);
+	return NULL;
+}
+
+int router_route_del(struct router *router, const struct config_route *wanted, struct refusal *why)
+{
+	struct route *route = route_to_delete(router, wanted, why);
+	if (!route)
+		return -1;
+	route->leaving = true;
+	if (publish_routes(router, why) < 0) {
+		route->leaving = false;
+		return -1;
+	}
+	if (route->source == FROM_LIVE)
+		forget_live(router, route);
+	routes_remove(&router->routes, route);
+	return 0;
+}
+
+unsigned router_route_flush(struct router *router)
+{
+	struct route_list *list = &router->routes;
+	struct refusal why;
+	unsigned n = 0;
+	for (size_t i = 0; i < list->n; i++) {
+		list->routes[i].leaving = list->routes[i].source == FROM_LIVE;
+		n += list->routes[i].leaving;
+	}
+	if (!n)
+		return 0;
+	if (publish_routes(router, &why) < 0) {
+		log_error("route flush: %s", why.text);
+		for (size_t i = 0; i < list->n; i++)
+			list->routes[i].leaving = false;
+		return 0;
+	}
+	size_t kept = 0;
+	for (size_t i = 0; i < list->n; i++)
+		if (!list->routes[i].leaving)
+			list->routes[kept++] = list->routes[i];
+	list->n = kept;
+	router->n_live_routes = 0;
+	return n;
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * show - the running state as rows: the router_show_* of router.h. Reads, changes nothing.
+ *
+ * Counters belong to the worker, who goes on counting meanwhile: each number is whole,
+ * but two of them need not be of the same moment.
+ */
+#include "neighbours.h"
+#include "state.h"
+
+#include <time.h>
+
+static json_t *number(uint64_t value)
+{
+	return json_integer((json_int_t)value);
+}
+
+/* Text, or null where there is none. */
+static json_t *text_or_null(const char *text)
+{
+	return text && *text ? json_string(text) : json_null();
+}
+
+static const char *port_name(const struct router *router, uint16_t port)
+{
+	const struct router_port *rp = port < PORT_MAX ? router->ports.port[port] : NULL;
+	return rp ? rp->config->name : NULL;
+}
+
+/* -- ports -- */
+
+static void put_addresses(json_t *row, const struct config_port *config)
+{
+	json_t *list = json_string("");
+	for (unsigned i = 0; i < config->n_addresses; i++) {
+		char address[20];
+		json_t *longer =
+			json_sprintf("%s%s%s/%u", json_string_value(list), i ? " " : "",
+				     config_format_address(config->addresses[i].address, address),
+				     config->addresses[i].prefix_len);
+		json_decref(list);
+		list = longer;
+	}
+	json_object_set_new(row, "addresses", list);
+}
+
+static uint64_t dropped(const struct port_stats *now, const struct port_stats *base)
+{
+	uint64_t sum = 0;
+	for (unsigned v = 0; v < N_VERDICTS; v++)
+		if (verdict_is_drop(v))
+			sum += load_shared(&now->ends[v]) - base->ends[v];
+	return sum;
+}
+
+static void put_counters(const struct router *router, json_t *row, const struct router_port *rp)
+{
+	const struct port_stats *now = stats_port(worker_stats(router->worker), rp->number),
+				*base = &rp->base;
+	struct xsk_gate_counts gate = {0};
+	if (rp->xsk)
+		xsk_port_gate_counts(rp->xsk, &gate);
+#define COUNTER(name) json_object_set_new(row, #name, number(load_shared(&now->name) - base->name))
+	COUNTER(rx_packets);
+	COUNTER(rx_bytes);
+	COUNTER(tx_packets);
+	COUNTER(tx_bytes);
+	json_object_set_new(row, "rx_dropped", number(dropped(now, base)));
+	COUNTER(tx_dropped);
+	COUNTER(rx_partial);
+	json_object_set_new(row, "gate_passed", number(rp->gate_passed + gate.passed));
+	COUNTER(tx_kicks);
+	COUNTER(tx_again);
+	COUNTER(tx_busy);
+	COUNTER(tx_nobufs);
+	COUNTER(tx_netdown);
+	COUNTER(tx_error);
+	COUNTER(rx_ring_full);
+	COUNTER(rx_fill_empty);
+#undef COUNTER
+	json_object_set_new(row, "losses", number(rp->losses));
+}
+
+json_t *router_show_ports(struct router *router)
+{
+	json_t *rows = json_array();
+	for (unsigned i = 0; i < PORT_MAX; i++) {
+		const struct router_port *rp = router->ports.port[i];
+		const struct port *port = port_get(worker_ports(router->worker), i);
+		char mac[20];
+		if (!rp || !port)
+			continue;
+		json_t *row =
+			json_pack("{s:s, s:i, s:s, s:o, s:i, s:s, s:i}", "name", port->name,
+				  "number", (int)i, "state", port_state_name(rp->state), "reason",
+				  text_or_null(rp->reason), "ifindex", (int)port->ifindex, "mac",
+				  config_format_mac(port->mac, mac), "mtu", (int)port->mtu);
+		put_addresses(row, rp->config);
+		json_object_set_new(
+			row, "xdp",
+			!rp->xsk ? json_null()
+				 : json_string(xsk_port_is_native(rp->xsk) ? "native" : "generic"));
+		json_object_set_new(row, "lane", json_string("socket"));
+		put_counters(router, row, rp);
+		json_array_append_new(rows, row);
+	}
+	return rows;
+}
+
+/* -- routes -- */
+
+static json_t *route_row(const struct router *router, const struct route *route)
+{
+	char prefix[20], to[24], via[20];
+	uint64_t hits = route->hits;
+	if (route->index != ROUTE_NONE)
+		hits += fib_hits(worker_fib(router->worker), route->index);
+	snprintf(to, sizeof(to), "%s/%u", config_format_address(route->prefix, prefix),
+		 route->prefix_len);
+	return json_pack(
+		"{s:s, s:s, s:o, s:o, s:I, s:s, s:s, s:I}", "to",
+		route->prefix_len ? to : "default", "type", route_type_name(route->type), "via",
+		be32_is_zero(route->via) ? json_null()
+					 : json_string(config_format_address(route->via, via)),
+		"port", text_or_null(port_name(router, route->port)), "metric",
+		(json_int_t)route->metric, "source", route_source_name(route->source), "state",
+		route_state_name(route->state), "hits", (json_int_t)hits);
+}
+
+json_t *router_show_routes(struct router *router, size_t limit)
+{
+	json_t *rows = json_array();
+	for (size_t i = 0; i < router->routes.n && (!limit || i < limit); i++)
+		json_array_append_new(rows, route_row(router, &router->routes.routes[i]));
+	return rows;
+}
+
+/* -- neighbours -- */
+
+struct neigh_rows {
+	const struct router *router;
+	json_t *rows;
+	uint64_t now_ns;
+};
+
+static json_t *age(uint64_t now_ns, uint64_t then_ns)
+{
+	if (!then_ns)
+		return json_null();
+	return number(now_ns > then_ns ? (now_ns - then_ns) / NS_PER_MS : 0);
+}
+
+static void add_neigh(const struct neigh_info *info, void *arg)
+{
+	struct neigh_rows *out = arg;
+	const char *port = port_name(out->router, info->port);
+	char address[20], mac[20];
+	if (!port)
+		return;
+	json_t *row = json_pack(
+		"{s:s, s:o, s:s, s:s, s:s, s:o, s:o, s:i}", "address",
+		config_format_address(info->address, address), "mac",
+		mac_is_zero(info->mac) ? json_null()
+				       : json_string(config_format_mac(info->mac, mac)),
+		"port", port, "state", neigh_state_name(info->state), "source",
+		info->state == NEIGH_STATIC ? neighbours_source(out->router, port, info->address)
+					    : "learnt",
+		"age_ms", age(out->now_ns, info->confirmed_ns), "used_ms",
+		age(out->now_ns, info->used_ns), "queued", (int)info->queued);
+	json_array_append_new(out->rows, row);
+}
+
+json_t *router_show_neighs(struct router *router)
+{
+	struct neigh_rows out = {.router = router, .rows = json_array()};
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now); /* the worker's clock */
+	out.now_ns = now.tv_sec * NS_PER_S + now.tv_nsec;
+	neigh_walk(worker_neigh(router->worker), add_neigh, &out);
+	return out.rows;
+}
+
+/* -- drops and totals -- */
+
+static void add_drop(json_t *rows, const char *port, enum verdict v, uint64_t packets)
+{
+	json_t *row = json_object();
+	if (port)
+		json_object_set_new(row, "port", json_string(port));
+	json_object_set_new(row, "reason", json_string(verdict_name(v)));
+	json_object_set_new(row, "text", json_string(verdict_text(v)));
+	json_object_set_new(row, "packets", number(packets));
+	json_array_append_new(rows, row);
+}
+
+static void add_drops_of(json_t *rows, const char *port, const struct port_stats *now,
+			 const struct port_stats *base)
+{
+	for (unsigned v = 0; v < N_VERDICTS; v++) {
+		uint64_t packets = load_shared(&now->ends[v]) - base->ends[v];
+		if (verdict_is_drop(v) && packets)
+			add_drop(rows, port, v, packets);
+	}
+}
+
+json_t *router_show_drops(struct router *router, bool all)
+{
+	static const struct port_stats none;
+	struct stats *stats = worker_stats(router->worker);
+	json_t *rows = json_array();
+	for (unsigned v = 0; all && v < N_VERDICTS; v++)
+		if (verdict_is_drop(v))
+			add_drop(rows, NULL, v, stats_end(stats, v));
+	if (all)
+		return rows;
+	for (unsigned i = 0; i < PORT_MAX; i++)
+		if (router->ports.port[i])
+			add_drops_of(rows, port_name(router, i), stats_port(stats, i),
+				     &router->ports.port[i]->base);
+	add_drops_of(rows, "-", stats_port(stats, PORT_NONE), &none);
+	return rows;
+}
+
+json_t *router_show_stats(struct router *router)
+{
+	const struct stats *stats = worker_stats(router->worker);
+	struct worker_frames frames = worker_frames(router->worker);
+	json_t *row = json_object();
+#define PUT(name, value) json_object_set_new(row, name, number(value))
+	PUT("frames", frames.total);
+	PUT("frames_free", frames.free);
+	PUT("frames_held", frames.held);
+	PUT("frame_size", router->frame_size);
+	PUT("created", load_shared(&stats->created));
+	PUT("icmp_errors", load_shared(&stats->icmp_errors));
+	PUT("icmp_limited", load_shared(&stats->icmp_limited));
+	PUT("icmp_unfit", load_shared(&stats->icmp_unfit));
+	PUT("arp_requests", load_shared(&stats->arp_requests));
+	PUT("arp_replies", load_shared(&stats->arp_replies));
+	PUT("fragments", load_shared(&stats->fragments));
+	PUT("sent", stats_end(stats, SENT));
+	PUT("punted", stats_end(stats, PUNTED));
+	PUT("taken", stats_end(stats, TAKEN));
+	PUT("turns", load_shared(&stats->turns));
+	PUT("sleeps", load_shared(&stats->sleeps));
+	PUT("routes", router->routes.n);
+	PUT("neighbours", neigh_count(worker_neigh(router->worker)));
+	PUT("fib_bytes", fib_memory(worker_fib(router->worker)));
+	json_object_set_new(row, "balance", json_integer(stats_balance(stats)));
+#undef PUT
+	return row;
+}

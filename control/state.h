@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * state.h - what a running router is made of: read and changed by router.c, ports.c,
+ * neighbours.c, show.c and walk.c, and nobody else's business (router.h is).
+ *
+ * Everything a configuration asks for exists up to twice while it is being changed: as it
+ * is in force, and as the next configuration wants it. Nothing in force changes until the
+ * next one is complete.
+ */
+#ifndef TSUJI_STATE_H
+#define TSUJI_STATE_H
+
+#include "netlink.h"
+#include "ports.h"
+#include "router.h"
+#include "routes.h"
+#include "../dataplane/worker.h"
+
+struct router {
+	struct config *config; /* in force */
+	struct netlink *netlink;
+	struct xsk_area *area;
+	uint32_t frame_size;
+	struct worker *worker;
+	struct ports ports;
+	struct route_list routes;
+
+	/* Added while running; at most one of a key, and none that the file names. */
+	struct config_route *live_routes;
+	size_t n_live_routes, live_routes_size;
+	struct config_neigh *live_neighs;
+	unsigned n_live_neighs;
+
+	bool unpublished; /* a change that no memory could be found for: tried again at each tick */
+};
+
+#endif

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * walk - what became of a packet, in words, and the calls of router.h about traces.
+ *
+ * A walk holds the frame as it came, the decision after each room, and the frame as it
+ * left. Each room has its own way to say what it found; a room that dropped the packet
+ * says nothing but the drop's own sentence, so that a reason reads the same here as in
+ * `tsuji drops`.
+ */
+#include "walk.h"
+#include "state.h"
+
+#include <pcap/pcap.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+struct telling {
+	const struct trace_walk *walk;
+	const struct port_table *ports;
+	const struct fib *fib;
+	json_t *lines;
+	be32 src, dst; /* as the packet goes now: a reply's are the other way round */
+	uint8_t ttl;
+	uint64_t at_ns;
+};
+
+__attribute__((format(printf, 3, 4))) static void say(struct telling *t, const char *room,
+						      const char *format, ...)
+{
+	char line[320];
+	int len = snprintf(line, sizeof(line), "  %-8s ", room);
+	va_list args;
+	va_start(args, format);
+	vsnprintf(line + len, sizeof(line) - len, format, args);
+	va_end(args);
+	json_array_append_new(t->lines, json_string(line));
+}
+
+static const char *port_name(const struct port_table *ports, uint16_t number)
+{
+	const struct port *port = port_get(ports, number);
+	return port ? port->name : number == PORT_NONE ? "tsuji" : "a port that is gone";
+}
+
+/* -- the packet as it came -- */
+
+static const char *icmp_name(uint8_t type)
+{
+	switch (type) {
+	case ICMP_ECHO_REPLY:
+		return "echo reply";
+	case ICMP_UNREACHABLE:
+		return "destination unreachable";
+	case ICMP_REDIRECT:
+		return "redirect";
+	case ICMP_ECHO:
+		return "echo request";
+	case ICMP_TIME_EXCEEDED:
+		return "time exceeded";
+	case ICMP_PARAMETER:
+		return "parameter problem";
+	}
+	return "message";
+}
+
+static void describe_transport(const struct ip4_hdr *ip, const uint8_t *end, char *text,
+			       size_t size)
+{
+	const uint8_t *next = (const uint8_t *)ip + ip4_header_len(ip);
+	bool first = ip4_offset(ip) == 0 && ip4_header_len(ip) >= sizeof(*ip);
+	if (ip->protocol == PROTO_ICMP && first && next + sizeof(struct icmp_hdr) <= end) {
+		snprintf(text, size, "ICMP %s", icmp_name(((const struct icmp_hdr *)next)->type));
+	} else if ((ip->protocol == PROTO_TCP || ip->protocol == PROTO_UDP) && first &&
+		   next + 4 <= end) {
+		const struct udp_hdr *ports =
+			(const struct udp_hdr *)next; /* TCP's ports lie alike */
+		snprintf(text, size, "%s %u -> %u", ip->protocol == PROTO_TCP ? "TCP" : "UDP",
+			 be16_host(ports->sport), be16_host(ports->dport));
+	} else if (ip4_offset(ip)) {
+		snprintf(text, size, "fragment at %u of protocol %u", ip4_offset(ip), ip->protocol);
+	} else {
+		snprintf(text, size, "protocol %u", ip->protocol);
+	}
+}
+
+static void describe_ip4(struct telling *t, const struct ip4_hdr *ip, const uint8_t *end,
+			 char *text, size_t size)
+{
+	char src[20], dst[20], transport[64];
+	describe_transport(ip, end, transport, sizeof(transport));
+	snprintf(text, size, "%s -> %s, %s, TTL %u", config_format_address(ip->src, src),
+		 config_format_address(ip->dst, dst), transport, ip->ttl);
+	t->src = ip->src;
+	t->dst = ip->dst;
+	t->ttl = ip->ttl;
+}
+
+static void describe_arp(const struct arp_hdr *arp, char *text, size_t size)
+{
+	char sender[20], target[20];
+	bool request = be16_host(arp->operation) == ARP_REQUEST;
+	snprintf(text, size, "ARP %s %s, %s %s", request ? "request for" : "reply to",
+		 config_format_address(arp->target, target), request ? "asked by" : "from",
+		 config_format_address(arp->sender, sender));
+}
+
+static void tell_arrival(struct telling *t)
+{
+	const struct trace_walk *walk = t->walk;
+	const uint8_t *end = walk->first + min_u32(walk->first_len, TRACE_BYTES);
+	const struct eth_hdr *eth = (const struct eth_hdr *)walk->first;
+	const uint8_t *payload = walk->first + sizeof(*eth);
+	char text[160] = "too short for a header", line[320];
+	if (payload <= end) {
+		uint16_t type = be16_host(eth->type);
+		if (type == ETH_IPV4 && payload + sizeof(struct ip4_hdr) <= end)
+			describe_ip4(t, (const struct ip4_hdr *)payload, end, text, sizeof(text));
+		else if (type == ETH_ARP && payload + sizeof(struct arp_hdr) <= end)
+			describe_arp((const struct arp_hdr *)payload, text, sizeof(text));
+		else
+			snprintf(text, sizeof(text), "Ethernet type 0x%04x", type);
+	}
+	snprintf(line, sizeof(line), "%s: %s, %u bytes%s", port_name(t->ports, walk->port_in), text,
+		 walk->first_len, walk->flags & PACKET_PARTIAL ? ", checksum left to us" : "");
+	json_array_append_new(t->lines, json_string(line));
+}
+
+/* -- the rooms -- */
+
+static void tell_eth(struct telling *t, const struct trace_step *step)
+{
+	const struct eth_hdr *eth = (const struct eth_hdr *)t->walk->first;
+	char mac[20];
+	config_format_mac(eth->src, mac);
+	say(t, "eth", "%s, from %s to %s",
+	    step->verdict == TO_ARP   ? "ARP"
+	    : step->verdict == TO_IP4 ? "IPv4"
+				      : "neither IPv4 nor ARP",
+	    mac,
+	    mac_is_broadcast(eth->dst) ? "everybody"
+	    : mac_is_group(eth->dst)   ? "a group"
+				       : "us");
+}
+
+static void tell_arp(struct telling *t, const struct trace_step *step)
+{
+	if (step->verdict == TO_EGRESS)
+		say(t, "arp", "for an address of ours: the frame becomes the answer");
+	else if (step->verdict == TAKEN)
+		say(t, "arp", "noted");
+	else
+		say(t, "arp", "for the kernel");
+}
+
+static void tell_ip4(struct telling *t, const struct trace_step *step)
+{
+	char dst[20];
+	config_format_address(t->dst, dst);
+	if (step->verdict == TO_FIB)
+		say(t, "ip4", "valid, in transit");
+	else if (step->verdict == TO_LOCAL)
+		say(t, "ip4", "valid, for us: %s is an address of this router", dst);
+	else
+		say(t, "ip4", "valid, for the kernel: it alone has %s", dst);
+}
+
+static void tell_local(struct telling *t, const struct trace_step *step)
+{
+	be32 src = t->src;
+	if (step->verdict != TO_FIB) {
+		say(t, "local", "not ours to answer: the kernel has the address too");
+		return;
+	}
+	t->src = t->dst;
+	t->dst = src;
+	t->ttl = step->ttl;
+	say(t, "local", "echo request: the datagram becomes the reply, TTL %u", step->ttl);
+}
+
+/* The route with that index, if the table is still the one that was asked. */
+static const struct fib_route *route_of(const struct telling *t, const struct decision *d)
+{
+	if (d->route == ROUTE_NONE || d->route >= fib_count(t->fib))
+		return NULL;
+	const struct fib_route *route = fib_route(t->fib, d->route);
+	bool same = route->port == d->port_out &&
+		    ip4_in_prefix(t->dst, route->prefix, route->prefix_len) &&
+		    be32_equal(d->next_hop, be32_is_zero(route->via) ? t->dst : route->via);
+	return same ? route : NULL;
+}
+
+static void tell_fib(struct telling *t, const struct trace_step *step)
+{
+	const struct decision *d = &step->decision;
+	const struct fib_route *route = route_of(t, d);
+	char dst[20], hop[20], prefix[20], why[64] = "";
+	bool on_link = be32_equal(d->next_hop, t->dst);
+	config_format_address(t->dst, dst);
+	config_format_address(d->next_hop, hop);
+	if (route && route->prefix_len)
+		snprintf(why, sizeof(why), " (route %s/%u%s)",
+			 config_format_address(route->prefix, prefix), route->prefix_len,
+			 on_link ? ", on link" : "");
+	else if (route)
+		snprintf(why, sizeof(why), " (default route)");
+	if (on_link)
+		say(t, "fib", "%s -> %s%s", dst, port_name(t->ports, d->port_out), why);
+	else
+		say(t, "fib", "%s -> %s via %s%s", dst, port_name(t->ports, d->port_out), hop, why);
+}
+
+static void tell_neigh(struct telling *t, const struct trace_step *step)
+{
+	char hop[20], mac[20];
+	config_format_address(step->decision.next_hop, hop);
+	if (step->verdict == TO_REWRITE)
+		say(t, "neigh", "%s is at %s", hop,
+		    config_format_mac(step->decision.link.dst, mac));
+	else
+		say(t, "neigh", "%s: asked for by ARP, the packet waits", hop);
+}
+
+static void tell_rewrite(struct telling *t, const struct trace_step *step)
+{
+	char src[20], dst[20], ttl[32] = "TTL unchanged";
+	if (step->ttl != t->ttl)
+		snprintf(ttl, sizeof(ttl), "TTL %u -> %u", t->ttl, step->ttl);
+	say(t, "rewrite", "%s, %s -> %s", ttl, config_format_mac(step->decision.link.src, src),
+	    config_format_mac(step->decision.link.dst, dst));
+	t->ttl = step->ttl;
+}
+
+static void tell_step(struct telling *t, const struct trace_step *step)
+{
+	if (step->at_ns > t->at_ns)
+		say(t, "", "%.3f ms later", (double)(step->at_ns - t->at_ns) / NS_PER_MS);
+	t->at_ns = step->at_ns;
+	if (verdict_is_drop(step->verdict))
+		return; /* the end says it */
+	switch ((enum verdict)step->room) {
+	case TO_ETH:
+		tell_eth(t, step);
+		break;
+	case TO_ARP:
+		tell_arp(t, step);
+		break;
+	case TO_IP4:
+		tell_ip4(t, step);
+		break;
+	case TO_LOCAL:
+		tell_local(t, step);
+		break;
+	case TO_FIB:
+		tell_fib(t, step);
+		break;
+	case TO_NEIGH:
+		tell_neigh(t, step);
+		break;
+	case TO_REWRITE:
+		tell_rewrite(t, step);
+		break;
+	case TO_EGRESS:
+		say(t, "egress", "%s, %u bytes", port_name(t->ports, step->decision.port_out),
+		    step->len);
+		break;
+	default: /* an end is no room */
+		break;
+	}
+}
+
+static void tell_end(struct telling *t, const struct trace_step *last)
+{
+	uint8_t code;
+	if (!verdict_is_drop(last->verdict)) {
+		say(t, verdict_name(last->verdict), "%s", verdict_text(last->verdict));
+		return;
+	}
+	say(t, verdict_name(last->room), "%s", verdict_text(last->verdict));
+	int type = verdict_icmp(last->verdict, &code);
+	if (type >= 0)
+		say(t, "dropped", "%s; asks for ICMP %s, code %u", verdict_name(last->verdict),
+		    icmp_name(type), code);
+	else
+		say(t, "dropped", "%s", verdict_name(last->verdict));
+}
+
+/* -- rows -- */
+
+static json_t *hex(const uint8_t *bytes, uint32_t len)
+{
+	char text[2 * TRACE_BYTES + 1] = "";
+	for (uint32_t i = 0; i < min_u32(len, TRACE_BYTES); i++)
+		snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+	return json_string(text);
+}
+
+json_t *walk_row(const struct trace_walk *walk, const struct port_table *ports,
+		 const struct fib *fib)
+{
+	struct telling t = {.walk = walk, .ports = ports, .fib = fib, .lines = json_array()};
+	unsigned n = min_u32(walk->n_steps, TRACE_STEPS);
+	tell_arrival(&t);
+	for (unsigned i = 0; i < n; i++)
+		tell_step(&t, &walk->steps[i]);
+	if (n)
+		tell_end(&t, &walk->steps[n - 1]);
+	return json_pack("{s:o, s:s, s:s, s:o, s:o}", "lines", t.lines, "end",
+			 n ? verdict_name(walk->steps[n - 1].verdict) : "held", "port_in",
+			 walk->port_in == PORT_NONE ? "-" : port_name(ports, walk->port_in),
+			 "first", hex(walk->first, walk->first_len), "last",
+			 hex(walk->last, walk->last_len));
+}
+
+/* -- router.h -- */
+
+int router_trace_arm(struct router *router, const char *expression, unsigned count,
+		     struct refusal *why)
+{
+	struct trace_set *traces = worker_traces(router->worker);
+	struct bpf_program program = {0};
+	int error;
+	if (!count)
+		return refusal_set(why, REFUSED_CONFIG, "a trace of no packets shows nothing");
+	count = min_u32(count, TRACE_SLOTS);
+	if (!*expression) {
+		error = trace_arm(traces, NULL, 0, count);
+	} else {
+		pcap_t *pcap = pcap_open_dead(DLT_EN10MB, 65535);
+		if (!pcap)
+			return refusal_set(why, REFUSED_FAILED, "no memory for the filter");
+		if (pcap_compile(pcap, &program, expression, 1, PCAP_NETMASK_UNKNOWN) < 0) {
+			refusal_set(why, REFUSED_CONFIG,
+				    "filter \"%.200s\": %s; pcap-filter(7) has the grammar",
+				    expression, pcap_geterr(pcap));
+			pcap_close(pcap);
+			return -1;
+		}
+		error = trace_arm(traces, program.bf_insns, program.bf_len, count);
+		pcap_freecode(&program);
+		pcap_close(pcap);
+	}
+	if (error)
+		return refusal_set(why, REFUSED_FAILED, "cannot arm the trace: %s",
+				   strerror(-error));
+	return 0;
+}
+
+json_t *router_trace_collect(struct router *router)
+{
+	json_t *rows = json_array();
+	struct trace_walk walk;
+	while (trace_collect(worker_traces(router->worker), &walk))
+		json_array_append_new(rows, walk_row(&walk, worker_ports(router->worker),
+						     worker_fib(router->worker)));
+	return rows;
+}
+
+void router_trace_disarm(struct router *router)
+{
+	trace_disarm(worker_traces(router->worker));
+}
