@@ -1,0 +1,349 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""test_differential.py - the same frames through the kernel's router and through tsuji.
+
+Every case of corpus.py is sent into a lab of three silent hosts, once routed by the kernel
+and once by tsuji; every frame that reaches a host is captured and compared byte for byte.
+What differs must match an entry of differences.md, and each entry must be needed.
+
+After each case the hosts send each other sentinels through the router, twice: the second
+round starts when the first has arrived, so a router that takes frames by turns has then
+finished the case's turn. Nothing is timed; a case takes about a millisecond.
+
+Fields that may differ, and only where named here:
+    identification    of datagrams the router makes itself, and the header checksum over it
+    timestamps        the router's time in timestamp options, and the checksums over it
+    unicast ARP       requests to known neighbours: a matter of timers; they are answered
+"""
+import collections
+import fnmatch
+import os
+import pathlib
+import select
+import struct
+import sys
+import time
+
+import corpus
+import frames
+from lib import KERNEL_ROUTER, Lab, main, must, test
+
+HERE = pathlib.Path(__file__).resolve().parent
+SENTINEL = 253 # the protocol number RFC 3692 leaves for experiments
+MAX_SHOWN = 30
+BURST = "burst" # many cases as one
+CHANGING = ("arp/", "default/") # families that change neighbours or routes for those after
+QUIET = { # the kernel's neighbours, which no timer of this test's length shall touch
+    "ipv4/neigh/r0/delay_first_probe_time": 600, "ipv4/neigh/r0/base_reachable_time": 600}
+
+
+class Wire:
+    """The hosts' taps: sends a case and gathers what it causes."""
+
+    def __init__(self, lab):
+        self.lab, self.taps, self.round = lab, lab.taps(), 0
+        names = list(lab.hosts)
+        self.ring = list(zip(names, names[1:] + names[:1]))
+
+    def sentinel_round(self, seen):
+        """Sends one sentinel around and waits for it; other frames go to seen."""
+        self.round += 1
+        mark = b"sentinel" + struct.pack("!Q", self.round)
+        for here, there in self.ring:
+            h = self.lab.hosts[here]
+            datagram = frames.ip4(h.address, self.lab.hosts[there].address, SENTINEL, mark)
+            self.taps[here].send(frames.eth(h.gateway_mac, h.mac, frames.ETH_IPV4, datagram))
+        missing, end = set(self.taps), time.monotonic() + 3
+        while missing:
+            left = end - time.monotonic()
+            assert left > 0, f"sentinel lost on the way to host {sorted(missing)}"
+            select.select([self.taps[m].socket for m in missing], [], [], left)
+            for name in list(self.taps):
+                for frame in self.taps[name].receive():
+                    if frame.endswith(mark) and frame[23] == SENTINEL:
+                        missing.discard(name)
+                    else:
+                        seen[name].append(frame)
+
+    def settle(self, seen):
+        self.sentinel_round(seen)
+        self.sentinel_round(seen)
+
+    def answer(self, seen, host, address, mac):
+        """Answers the router if it has asked for address on the way."""
+        self.settle(seen)
+        for request in list(seen[host]):
+            if frames.is_arp_request(request) and frames.text(request[38:42]) == address:
+                reply = frames.arp(2, mac, address, request[6:12], request[28:32])
+                self.taps[host].send(frames.eth(request[6:12], mac, frames.ETH_ARP, reply))
+                return
+
+    def confirm(self, seen):
+        """Answers ARP requests as their neighbours would, and forgets the unicast ones."""
+        for host, arrived in seen.items():
+            for request in [f for f in arrived if frames.is_arp_request(f)]:
+                group = request[0] & 1
+                mac = b"\2\0\0\0\x0c" + request[41:42] if group else request[:6]
+                reply = frames.arp(2, mac, request[38:42], request[6:12], request[28:32])
+                self.taps[host].send(frames.eth(request[6:12], mac, frames.ETH_ARP, reply))
+                if not group:
+                    arrived.remove(request)
+
+    def play(self, case, side):
+        """Sends one case; returns what arrived, by host."""
+        seen = {name: [] for name in self.taps}
+        for kind, *arguments in case.steps:
+            if kind == "send":
+                self.taps[arguments[0]].send(arguments[1])
+            elif kind == "answer":
+                self.answer(seen, *arguments)
+            elif kind == "router":
+                side.change(*arguments)
+        self.settle(seen)
+        self.confirm(seen)
+        self.settle(seen)
+        timed = case.name == BURST or "-ts-" in case.name or "/type-13" in case.name
+        return {name: [normalise(f, timed) for f in arrived] for name, arrived in seen.items()}
+
+
+def normalise(frame, timed):
+    """A captured frame with the fields masked that may differ; wrong checksums stay wrong."""
+    if not frames.is_ip4(frame):
+        return frame
+    start = 14 + frames.header_len(frame)
+    frame = bytearray(frame)
+    right = [(24, 14, start)] # where a checksum is, and what it is over
+    timed_bytes = [(34, start)] # options, those of a quoted header, a timestamp reply
+    kind = frame[start] if frame[23] == frames.ICMP and len(frame) >= start + 8 else None
+    if kind in (3, 11, 12) and len(frame) >= start + 28:
+        quoted, end = start + 8, start + 8 + (frame[start + 8] & 15) * 4
+        right.append((quoted + 10, quoted, end))
+        timed_bytes.append((quoted + 20, end))
+    if kind == 14:
+        timed_bytes.append((start + 8, start + 20))
+    if kind is not None:
+        right.append((start + 2, start, len(frame)))
+    right = [r for r in right if frames.checksum(bytes(frame[r[1]:r[2]])) == 0]
+    own = frames.text(bytes(frame[26:30])) in corpus.OWN
+    if own:
+        frame[18:20] = b"\0\0"
+    for first, end in timed_bytes if timed else []:
+        mask_times(frame, first, end)
+    for at, first, end in right if own or timed else []:
+        frame[at:at + 2] = b"\0\0"
+        frame[at:at + 2] = struct.pack("!H", frames.checksum(bytes(frame[first:end])))
+    return bytes(frame)
+
+
+def mask_times(frame, first, end):
+    """Replaces what looks like the present time in milliseconds since midnight UT."""
+    now = int(time.time() * 1000) % 86_400_000
+    for at in range(first, min(end, len(frame)) - 3):
+        value = int.from_bytes(frame[at:at + 4], "big")
+        if value and 0 <= (now - value) % 86_400_000 < 30_000:
+            frame[at:at + 4] = b"TIME"
+
+
+class KernelSide:
+    name = "kernel"
+
+    def __init__(self, lab):
+        self.lab = lab
+        configure_kernel(lab)
+        lab.set(lab.router, KERNEL_ROUTER)
+
+    def change(self, words):
+        must(f"ip -n {self.lab.router} {words}")
+
+
+class TsujiSide:
+    """tsuji; *beside* a kernel that has the same addresses, or *alone*."""
+
+    def __init__(self, lab, beside):
+        self.lab, self.name = lab, "beside" if beside else "alone"
+        self.beside = beside
+        if beside:
+            configure_kernel(lab)
+            lab.set(lab.router, {**KERNEL_ROUTER, "ipv4/ip_forward": 0})
+        lab.start_tsuji(router_file(lab))
+
+    def change(self, words):
+        self.lab.tsuji.must(words)
+        if self.beside:
+            must(f"ip -n {self.lab.router} {words}")
+
+
+def configure_kernel(lab):
+    """The router's addresses, routes and neighbours, for its kernel."""
+    lab.give_kernel_addresses()
+    must(f"ip -n {lab.router} address add {corpus.SECOND}/24 dev r0")
+    for to, how in corpus.ROUTES:
+        kind = "" if how.startswith("via") else how.split()[0]
+        must(f"ip -n {lab.router} route add {kind} {to} {how if not kind else how[len(kind):]}")
+    for address, host, last in corpus.NEIGHBOURS:
+        mac = lab.hosts[host].mac_text[:-2] + last
+        must(f"ip -n {lab.router} neigh add {address} lladdr {mac} dev {lab.hosts[host].port} nud permanent")
+    lab.set(lab.router, QUIET)
+
+
+def router_file(lab):
+    """The same as configure_kernel(), in tsuji's words."""
+    lines = []
+    for to, how in corpus.ROUTES:
+        words = how.split()
+        fields = [f"to: {to}"] + ([f"type: {words[0]}"] if words[0] != "via" else [f"via: {words[1]}"])
+        if "metric" in words:
+            fields.append(f"metric: {words[words.index('metric') + 1]}")
+        lines.append(f"  - {{{', '.join(fields)}}}\n")
+    neighbours = [
+        f'  - {{address: {address}, mac: "{lab.hosts[host].mac_text[:-2]}{last}", port: {lab.hosts[host].port}}}\n'
+        for address, host, last in corpus.NEIGHBOURS]
+    text = lab.router_file("routes:\n" + "".join(lines) + "neighbours:\n" + "".join(neighbours))
+    return text.replace("192.168.1.1/24]", f"192.168.1.1/24, {corpus.SECOND}/24]")
+
+
+def play_all(make_side, burst=True):
+    """Every case through one side: what arrived, by case name and host."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}) # one backlog: no frame overtakes
+    with Lab("abc", live=False, host_mtus={"a": 1504}) as lab:
+        side = make_side(lab)
+        wire = Wire(lab)
+        cases = corpus.build(lab.hosts)
+        steady = [c for c in cases if not c.name.startswith(CHANGING)]
+        results = play_singly(wire, side, steady)
+        if burst:
+            play_bursts(wire, side, steady, results)
+        return {**results, **play_singly(wire, side, [c for c in cases if c not in steady])}
+
+
+def play_singly(wire, side, cases):
+    results = {}
+    for case in cases:
+        try:
+            results[case.name] = wire.play(case, side)
+        except AssertionError as error:
+            raise AssertionError(f"{side.name}, {case.name}: {error}") from error
+    return results
+
+
+def play_bursts(wire, side, cases, results):
+    """The one-frame cases once more, 64 at once: together they cause what each alone did."""
+    single = [c for c in cases if len(c.steps) == 1
+              and not any(once(f) for arrived in results[c.name].values() for f in arrived)]
+    for at in range(0, len(single), 64):
+        some = single[at:at + 64]
+        everything = corpus.Case(BURST, [step for case in some for step in case.steps])
+        seen = wire.play(everything, side)
+        for host in seen:
+            wanted = collections.Counter(
+                normalise(f, True) for case in some for f in results[case.name][host])
+            got = collections.Counter(seen[host])
+            assert got == wanted, (
+                f"{side.name}, burst {some[0].name} to {some[-1].name}, host {host}: "
+                f"missing {[frames.describe(f) for f in (wanted - got)][:5]}, "
+                f"more {[frames.describe(f) for f in (got - wanted)][:5]}")
+
+
+def once(frame):
+    """What a router says only so often: an ARP request, a redirect."""
+    return frames.is_arp_request(frame) or (
+        frames.is_ip4(frame) and frame[23] == frames.ICMP and frame[14 + frames.header_len(frame):][:1] == b"\5")
+
+
+def summary(seen):
+    """What arrived, in words: what the entries of differences.md are matched with."""
+    words = [f"{host} {frames.describe(f)}" for host, arrived in seen.items() for f in arrived]
+    return "; ".join(words) or "nothing"
+
+
+def differences(kernel, other):
+    """(case name, kernel's summary, the other's) for each case that differs."""
+    for name, seen in kernel.items():
+        if seen == other[name]:
+            continue
+        words = [summary(seen), summary(other[name])]
+        if words[0] == words[1]:
+            where = [f" differing in {differing_bytes(x, y)}"
+                     for host in seen for x, y in zip(seen[host], other[name][host]) if x != y]
+            words = [words[0] + where[0], words[1] + where[0]]
+        yield name, *words
+
+
+def differing_bytes(x, y):
+    return "bytes " + " ".join(str(i) for i in range(min(len(x), len(y))) if x[i] != y[i])
+
+
+Entry = collections.namedtuple("Entry", "title cases router kernel tsuji why")
+
+
+def read_entries():
+    """The entries of differences.md: "## title", then "- key: value" lines."""
+    entries = []
+    for section in (HERE / "differences.md").read_text().split("\n## ")[1:]:
+        title, *lines = section.splitlines()
+        fields = dict(line[2:].split(": ", 1) for line in lines if line.startswith("- "))
+        entries.append(Entry(title, fields["cases"].split(), fields["router"].split(), fields["kernel"],
+                             fields["tsuji"], fields["why"]))
+    return entries
+
+
+def explains(entry, side, name, kernel, tsuji):
+    return (side in entry.router and any(fnmatch.fnmatchcase(name, c) for c in entry.cases)
+            and fnmatch.fnmatchcase(kernel, entry.kernel) and fnmatch.fnmatchcase(tsuji, entry.tsuji))
+
+
+def compare(kernel, other, side):
+    """Fails on a difference that no entry explains, and on an entry that explains none."""
+    entries = [e for e in read_entries() if side in e.router]
+    used, unexplained = set(), []
+    for name, was, now in differences(kernel, other):
+        found = [e.title for e in entries if explains(e, side, name, was, now)]
+        used.update(found)
+        if not found:
+            unexplained.append(f"{name}\n    kernel: {was}\n    {side}: {now}")
+    shown = unexplained if os.environ.get("ALL_DIFFERENCES") else unexplained[:MAX_SHOWN]
+    for line in shown:
+        print(line)
+    idle = [e.title for e in entries if e.title not in used]
+    assert not unexplained, f"{len(unexplained)} of {len(kernel)} cases differ, {len(shown)} shown"
+    assert not idle, f"differences.md: explains nothing any more: {idle}"
+
+
+KERNEL = {} # the reference, taken once
+
+
+def kernel_results():
+    if not KERNEL:
+        KERNEL.update(play_all(KernelSide))
+    return KERNEL
+
+
+@test
+def the_kernel_agrees_with_itself():
+    first, second = kernel_results(), play_all(KernelSide)
+    found = list(differences(first, second))
+    assert not found, f"the harness, not the router, makes {len(found)} differences: {found[:5]}"
+
+
+@test
+def a_kernel_that_ignores_echo_is_noticed():
+    def deaf(lab):
+        side = KernelSide(lab)
+        lab.set(lab.router, {"ipv4/icmp_echo_ignore_all": 1})
+        return side
+    found = {name for name, *_ in differences(kernel_results(), play_all(deaf, burst=False))}
+    assert "echo/a-192.168.1.1" in found and "ttl/64" not in found
+
+
+@test
+def tsuji_alone_does_what_the_kernel_does():
+    compare(kernel_results(), play_all(lambda lab: TsujiSide(lab, beside=False)), "alone")
+
+
+@test
+def tsuji_beside_the_kernel_does_what_the_kernel_does():
+    compare(kernel_results(), play_all(lambda lab: TsujiSide(lab, beside=True)), "beside")
+
+
+if __name__ == "__main__":
+    main()
