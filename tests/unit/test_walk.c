@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Walks in words: an echo request from 192.168.1.2 on r0 to 192.168.0.2 behind r1, forwarded,
+ * dropped, and answered by the router itself.
+ */
+#include "../../control/walk.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+static const uint8_t request[] = {
+	2,    0, 0,    0,    0, 1, 2, 0, 0,  0, 1, 2, 0x08, 0x00, /* Ethernet */
+	0x45, 0, 0,    28,   0, 1, 0, 0, 64, 1, 0, 0, 192,  168,  1, 2, 192, 168, 0, 2, /* IPv4 */
+	8,    0, 0xf7, 0xfd, 0, 1, 0, 1,						/* ICMP */
+};
+static const struct mac our_mac = {{2, 0, 0, 0, 0, 2}}, host_mac = {{2, 0, 0, 0, 2, 2}};
+
+static be32 ip(unsigned a, unsigned b, unsigned c, unsigned d)
+{
+	return be32_from(a << 24 | b << 16 | c << 8 | d);
+}
+
+struct bench {
+	struct port r0, r1;
+	struct port_table *ports;
+	struct fib *fib;
+	struct trace_walk walk;
+};
+
+static void bench_init(struct bench *b)
+{
+	const struct fib_route routes[] = {
+		{.prefix = ip(192, 168, 0, 0), .prefix_len = 24, .port = 1},
+		{.prefix_len = 0, .port = 0, .via = ip(192, 168, 1, 254)},
+	};
+	*b = (struct bench){
+		.r0 = {.name = "r0", .number = 0},
+		.r1 = {.name = "r1", .number = 1},
+		.ports = port_table_new(0),
+		.fib = fib_new(routes, 2),
+	};
+	b->ports->ports[0] = &b->r0;
+	b->ports->ports[1] = &b->r1;
+	b->ports->n_ports = 2;
+	memcpy(b->walk.first, request, sizeof(request));
+	b->walk.first_len = b->walk.last_len = sizeof(request);
+}
+
+static void bench_fini(struct bench *b)
+{
+	port_table_free(b->ports);
+	fib_free(b->fib);
+}
+
+static void step(struct bench *b, enum verdict room, enum verdict verdict, uint8_t ttl,
+		 struct decision decision)
+{
+	b->walk.steps[b->walk.n_steps++] = (struct trace_step){.room = room,
+							       .verdict = verdict,
+							       .ttl = ttl,
+							       .len = sizeof(request),
+							       .decision = decision};
+}
+
+static void expect_lines(struct bench *b, const char *end, const char *const *lines)
+{
+	json_t *row = walk_row(&b->walk, b->ports, b->fib), *got = json_object_get(row, "lines");
+	unsigned n = 0;
+	for (; lines[n]; n++)
+		assert_string_equal(json_string_value(json_array_get(got, n)), lines[n]);
+	assert_int_equal(json_array_size(got), n);
+	assert_string_equal(json_string_value(json_object_get(row, "end")), end);
+	assert_string_equal(json_string_value(json_object_get(row, "port_in")), "r0");
+	assert_int_equal(strlen(json_string_value(json_object_get(row, "first"))),
+			 2 * sizeof(request));
+	json_decref(row);
+}
+
+static void forwarded_packet_names_route_neighbour_and_ttl(void **state)
+{
+	(void)state;
+	struct bench b;
+	bench_init(&b);
+	const struct decision none = {.port_out = PORT_NONE, .route = ROUTE_NONE};
+	struct decision d = {.port_out = 1, .next_hop = ip(192, 168, 0, 2), .route = 0};
+	step(&b, TO_ETH, TO_IP4, 64, none);
+	step(&b, TO_IP4, TO_FIB, 64, none);
+	step(&b, TO_FIB, TO_NEIGH, 64, d);
+	d.link = (struct eth_hdr){.dst = host_mac, .src = our_mac};
+	step(&b, TO_NEIGH, TO_REWRITE, 64, d);
+	step(&b, TO_REWRITE, TO_EGRESS, 63, d);
+	step(&b, TO_EGRESS, SENT, 63, d);
+	expect_lines(&b, "sent",
+		     (const char *const[]){
+			     "r0: 192.168.1.2 -> 192.168.0.2, ICMP echo request, TTL 64, 42 bytes",
+			     "  eth      IPv4, from 02:00:00:00:01:02 to us",
+			     "  ip4      valid, in transit",
+			     "  fib      192.168.0.2 -> r1 (route 192.168.0.0/24, on link)",
+			     "  neigh    192.168.0.2 is at 02:00:00:00:02:02",
+			     "  rewrite  TTL 64 -> 63, 02:00:00:00:00:02 -> 02:00:00:00:02:02",
+			     "  egress   r1, 42 bytes",
+			     "  sent     handed to the transmit lane of its port", NULL});
+	bench_fini(&b);
+}
+
+static void dropped_packet_ends_with_its_reason_and_icmp(void **state)
+{
+	(void)state;
+	struct bench b;
+	bench_init(&b);
+	const struct decision none = {.port_out = PORT_NONE, .route = ROUTE_NONE};
+	step(&b, TO_ETH, TO_IP4, 64, none);
+	step(&b, TO_IP4, TO_FIB, 64, none);
+	step(&b, TO_FIB, DROP_IP4_NO_ROUTE, 64, none);
+	expect_lines(
+		&b, "ip4-no-route",
+		(const char *const[]){
+			"r0: 192.168.1.2 -> 192.168.0.2, ICMP echo request, TTL 64, 42 bytes",
+			"  eth      IPv4, from 02:00:00:00:01:02 to us",
+			"  ip4      valid, in transit", "  fib      no route to the destination",
+			"  dropped  ip4-no-route; asks for ICMP destination unreachable, code 0",
+			NULL});
+	bench_fini(&b);
+}
+
+static void echo_reply_is_routed_back_to_the_source(void **state)
+{
+	(void)state;
+	struct bench b;
+	bench_init(&b);
+	const struct decision none = {.port_out = PORT_NONE, .route = ROUTE_NONE};
+	struct decision d = {.port_out = 0, .next_hop = ip(192, 168, 1, 254), .route = 1};
+	step(&b, TO_IP4, TO_LOCAL, 64, none);
+	step(&b, TO_LOCAL, TO_FIB, 64, none);
+	step(&b, TO_FIB, TO_NEIGH, 64, d);
+	step(&b, TO_NEIGH, DROP_NEIGH_FAILED, 64, d);
+	b.walk.steps[3].at_ns = 3 * NS_PER_S;
+	expect_lines(
+		&b, "neigh-failed",
+		(const char *const[]){
+			"r0: 192.168.1.2 -> 192.168.0.2, ICMP echo request, TTL 64, 42 bytes",
+			"  ip4      valid, for us: 192.168.0.2 is an address of this router",
+			"  local    echo request: the datagram becomes the reply, TTL 64",
+			"  fib      192.168.1.2 -> r0 via 192.168.1.254 (default route)",
+			"           3000.000 ms later", "  neigh    next hop did not answer ARP",
+			"  dropped  neigh-failed; asks for ICMP destination unreachable, code 1",
+			NULL});
+	bench_fini(&b);
+}
+
+static void replaced_tables_invent_no_names(void **state)
+{
+	(void)state;
+	struct bench b;
+	bench_init(&b);
+	const struct decision d = {.port_out = 7, .next_hop = ip(10, 0, 0, 1), .route = 99};
+	step(&b, TO_FIB, TO_NEIGH, 64, d);
+	step(&b, TO_NEIGH, HELD, 64, d);
+	expect_lines(&b, "held",
+		     (const char *const[]){
+			     "r0: 192.168.1.2 -> 192.168.0.2, ICMP echo request, TTL 64, 42 bytes",
+			     "  fib      192.168.0.2 -> a port that is gone via 10.0.0.1",
+			     "  neigh    10.0.0.1: asked for by ARP, the packet waits",
+			     "  held     waits for its next hop's link-layer address", NULL});
+	bench_fini(&b);
+}
+
+static void frame_cut_anywhere_is_described_without_reading_past_it(void **state)
+{
+	(void)state;
+	for (uint32_t len = 0; len <= sizeof(request); len++) {
+		struct bench b;
+		bench_init(&b);
+		b.walk.first_len = b.walk.last_len = len;
+		memset(b.walk.first + len, 0xff, sizeof(b.walk.first) - len);
+		step(&b, TO_ETH, DROP_ETH_SHORT, 0, (struct decision){0});
+		json_decref(walk_row(&b.walk, b.ports, b.fib));
+		bench_fini(&b);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(forwarded_packet_names_route_neighbour_and_ttl),
+		cmocka_unit_test(dropped_packet_ends_with_its_reason_and_icmp),
+		cmocka_unit_test(echo_reply_is_routed_back_to_the_source),
+		cmocka_unit_test(replaced_tables_invent_no_names),
+		cmocka_unit_test(frame_cut_anywhere_is_described_without_reading_past_it),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
