@@ -99,7 +99,8 @@ static bool is_port_mac(const struct port_table *ports, struct mac mac)
 }
 
 /* May this sender say anything here? RFC 1812 3.3.2: never believe a group address. */
-static bool sender_is_sound(const struct room *room, const struct port *port, const struct packet *p)
+static bool sender_is_sound(const struct room *room, const struct port *port,
+			    const struct packet *p)
 {
 	const struct arp_hdr *arp = packet_arp(p);
 
@@ -189,7 +190,8 @@ static enum verdict defend(const struct room *room, const struct port *port, str
 static void learn(const struct room *room, const struct port *port, const struct arp_hdr *arp,
 		  enum neigh_evidence evidence)
 {
-	neigh_learn(room->neigh, port->number, arp->sender, arp->sender_mac, evidence, room->now_ns);
+	neigh_learn(room->neigh, port->number, arp->sender, arp->sender_mac, evidence,
+		    room->now_ns);
 }
 
 static enum verdict take_request(const struct room *room, const struct port *port, struct packet *p)
@@ -206,7 +208,8 @@ static enum verdict take_request(const struct room *room, const struct port *por
 	return DROP_ARP_NOT_OURS;
 }
 
-static enum verdict take_reply(const struct room *room, const struct port *port, const struct packet *p)
+static enum verdict take_reply(const struct room *room, const struct port *port,
+			       const struct packet *p)
 {
 	const struct arp_hdr *arp = packet_arp(p);
 	bool to_us = is_own(room, port, arp->target) && mac_equal(packet_eth(p)->dst, port->mac);

@@ -76,7 +76,7 @@ struct pool {
 	uint32_t *free; /* a stack of entry numbers */
 };
 
-enum timer { TIMER_NOW, TIMER_RETRY, TIMER_REACHABLE, TIMER_FORGET, N_TIMERS, TIMER_OFF };
+enum timer { TIMER_NOW, TIMER_RETRY, TIMER_REACHABLE, TIMER_FORGET, N_TIMERS };
 
 struct idle {
 	struct cds_list_head spare; /* FAILED, and STALE that nobody used: no loss */
@@ -102,8 +102,12 @@ struct neigh_table {
 };
 
 static const char *const state_names[] = {
-	[NEIGH_INCOMPLETE] = "incomplete", [NEIGH_REACHABLE] = "reachable", [NEIGH_STALE] = "stale",
-	[NEIGH_PROBE] = "probe",           [NEIGH_FAILED] = "failed",       [NEIGH_STATIC] = "static",
+	[NEIGH_INCOMPLETE] = "incomplete",
+	[NEIGH_REACHABLE] = "reachable",
+	[NEIGH_STALE] = "stale",
+	[NEIGH_PROBE] = "probe",
+	[NEIGH_FAILED] = "failed",
+	[NEIGH_STATIC] = "static",
 };
 static_assert(ARRAY_SIZE(state_names) == N_NEIGH_STATES, "a name for each state");
 
@@ -150,7 +154,8 @@ static bool is_idle(const struct neighbour *e)
 /* Forgetting it costs nothing: nobody can use it, or nobody did. */
 static bool is_spare(const struct neighbour *e)
 {
-	return state_of(e) == NEIGH_FAILED || (state_of(e) == NEIGH_STALE && !load_shared(&e->used_ns));
+	return state_of(e) == NEIGH_FAILED ||
+	       (state_of(e) == NEIGH_STALE && !load_shared(&e->used_ns));
 }
 
 /* -- locks ------------------------------------------------------------------------ */
@@ -158,15 +163,15 @@ static bool is_spare(const struct neighbour *e)
 static void lock(uint32_t *sequence)
 {
 	for (;;) {
-		uint32_t even = load_shared(sequence) & ~1u;
-		if (__atomic_compare_exchange_n(sequence, &even, even + 1, true, __ATOMIC_ACQUIRE,
-						__ATOMIC_RELAXED))
+		uint32_t seen = load_shared(sequence);
+		if (!(seen & 1) && __atomic_compare_exchange_n(sequence, &seen, seen + 1, true,
+							       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 			return;
 		caa_cpu_relax();
 	}
 }
 
-static void unlock(uint32_t *sequence) { store_release(sequence, *sequence + 1); }
+static void unlock(uint32_t *sequence) { store_release(sequence, load_shared(sequence) + 1); }
 
 static struct bucket *bucket_of(const struct neigh_table *table, uint64_t key)
 {
@@ -227,9 +232,11 @@ static void pool_put(struct pool *pool, uint32_t i)
 /* An entry begins or ends to count: by is +1 or -1. */
 static void account(struct neigh_table *table, uint64_t key, bool is_static, int by)
 {
+	uint32_t *n_on_port = &table->n_on_port[key_port(key)];
+
 	__atomic_fetch_add(&table->n_entries, (uint32_t)by, __ATOMIC_RELAXED);
 	if (!is_static)
-		__atomic_fetch_add(&table->n_on_port[key_port(key)], (uint32_t)by, __ATOMIC_RELAXED);
+		__atomic_fetch_add(n_on_port, (uint32_t)by, __ATOMIC_RELAXED);
 }
 
 /* NULL: the pool is empty. */
@@ -286,12 +293,15 @@ static void entry_end(struct neigh_table *table, struct bucket *b, struct neighb
 
 /* -- the worker's lists --------------------------------------------------------------- */
 
+static struct neighbour *timer_entry(struct cds_list_head *link)
+{
+	return cds_list_entry(link, struct neighbour, timer);
+}
+
 static void timer_set(struct neigh_table *table, struct neighbour *e, enum timer timer,
 		      uint64_t now_ns)
 {
-	cds_list_del_init(&e->timer);
-	if (timer == TIMER_OFF)
-		return;
+	cds_list_del(&e->timer);
 	e->due_ns = now_ns + table->delay_ns[timer];
 	cds_list_add_tail(&e->timer, &table->timers[timer]);
 	if (e->due_ns < table->next_ns)
@@ -589,11 +599,22 @@ static bool expire(struct neigh_table *table, struct neighbour *e, uint64_t now_
 	return done;
 }
 
+static uint64_t first_due(struct neigh_table *table)
+{
+	uint64_t first_ns = UINT64_MAX;
+
+	for (unsigned i = 0; i < N_TIMERS; i++) {
+		struct cds_list_head *list = &table->timers[i];
+		if (!cds_list_empty(list))
+			first_ns = min_u64(first_ns, timer_entry(list->next)->due_ns);
+	}
+	return first_ns;
+}
+
 unsigned neigh_poll(struct neigh_table *table, uint64_t now_ns, struct neigh_solicit *out,
 		    unsigned max)
 {
 	struct due due = {.out = out, .max = max};
-	uint64_t next_ns = UINT64_MAX;
 
 	if (likely(now_ns < neigh_next(table)))
 		return 0;
@@ -602,18 +623,12 @@ unsigned neigh_poll(struct neigh_table *table, uint64_t now_ns, struct neigh_sol
 	for (unsigned i = 0; i < N_TIMERS; i++) {
 		struct cds_list_head *list = &table->timers[i];
 		while (!cds_list_empty(list)) {
-			struct neighbour *e = cds_list_first_entry(list, struct neighbour, timer);
+			struct neighbour *e = timer_entry(list->next);
 			if (e->due_ns > now_ns || !expire(table, e, now_ns, &due))
 				break;
 		}
 	}
-	for (unsigned i = 0; i < N_TIMERS; i++) {
-		struct cds_list_head *list = &table->timers[i];
-		if (!cds_list_empty(list))
-			next_ns = min_u64(next_ns,
-					  cds_list_first_entry(list, struct neighbour, timer)->due_ns);
-	}
-	store_shared(&table->next_ns, next_ns);
+	store_shared(&table->next_ns, first_due(table));
 	return due.n;
 }
 
