@@ -95,15 +95,15 @@ int lab_exec(const struct lab *lab, const char *node, char **argv)
 	return code;
 }
 
-static int down(const char *argument)
+static int down(const char *argument, bool quiet)
 {
 	if (!strchr(argument, '/') && access(argument, F_OK))
-		return lab_down(argument, false);
+		return lab_down(argument, quiet);
 	struct lab *lab = read_lab(argument);
 	if (!lab)
 		fprintf(stderr, "tsuji: `tsuji lab show` lists the labs that are up; "
 				"`tsuji lab down NAME` needs no file\n");
-	int code = lab ? lab_down(lab->name, false) : 2;
+	int code = lab ? lab_down(lab->name, quiet) : 2;
 	lab_free(lab);
 	return code;
 }
@@ -147,6 +147,6 @@ int lab_main(int argc, char **argv, bool json)
 		return usage();
 	process_extend_path();
 	if (!strcmp(argv[1], "down"))
-		return argc == 3 ? down(argv[2]) : usage();
+		return argc == 3 ? down(argv[2], json) : usage();
 	return run_verb(argv[1], argc - 2, argv + 2, json);
 }

@@ -247,16 +247,19 @@ static int show_json(const struct lab *lab, const struct lab_state *state,
 		const struct lab_node *node = &lab->nodes[end->node];
 		char *netns = lab_netns(lab, end->node);
 		address_label(node, end->name, address, sizeof(address));
-		json_array_append_new(
-			rows,
-			json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:i, s:b, s:i}", "node",
-				  node->name, "netns", netns, "interface", end->name, "address",
-				  address[0] ? address + 1 : "", "router", node->router != NULL,
-				  "peer_node", lab->nodes[far->node].name, "peer_interface",
-				  far->name, "mtu", link->mtu ? (int)link->mtu : 1500, "up",
-				  presence != LAB_DOWN, "pid",
-				  presence == LAB_UP ? (int)lab_state_router(state, node->name)
-						     : 0));
+		pid_t pid = presence == LAB_UP ? lab_state_router(state, node->name) : 0;
+		json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:i, s:b, s:i}",
+					"node", node->name,
+					"netns", netns,
+					"interface", end->name,
+					"address", address[0] ? address + 1 : "",
+					"router", node->router != NULL,
+					"peer_node", lab->nodes[far->node].name,
+					"peer_interface", far->name,
+					"mtu", link->mtu ? (int)link->mtu : 1500,
+					"up", presence != LAB_DOWN,
+					"pid", (int)pid);
+		json_array_append_new(rows, row);
 		free(netns);
 	}
 	json_dumpf(rows, stdout, JSON_INDENT(2));
