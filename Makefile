@@ -118,10 +118,10 @@ $(B)/tests/test_%: tests/unit/test_%.c $(HELPERS) $(B)/libcontrol.a $(B)/libdata
 	$(Q)$(CC) $(CFLAGS) -MF $@.d $< $(filter %.o %.a,$^) $(LDLIBS) -lcmocka -o $@
 $(B)/tests/bench_%: tests/bench/bench_%.c $(HELPERS) $(B)/libcontrol.a $(B)/libdataplane.a | dirs $(BPF_SKELS)
 	$(call say,BENCH,$<)
-	$(Q)$(CC) $(CFLAGS) -MF $@.d $< $(filter %.o %.a,$^) $(LDLIBS) -o $@
+	$(Q)$(CC) $(CFLAGS) -MF $@.d $< $(filter %.o %.a,$^) $(LDLIBS) -lcmocka -o $@
 $(B)/tests/fuzz_%: tests/fuzz/fuzz_%.c $(HELPERS) $(B)/libcontrol.a $(B)/libdataplane.a | dirs
 	$(call say,FUZZ,$<)
-	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer -MF $@.d $< $(filter %.o %.a,$^) $(LDLIBS) -o $@
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer -MF $@.d $< $(filter %.o %.a,$^) $(LDLIBS) -lcmocka -o $@
 
 .PHONY: dirs
 dirs:

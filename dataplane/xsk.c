@@ -208,6 +208,28 @@ static void read_meta(struct packet *p)
 	}
 }
 
+/* Gives the receiver as many frames as it has used up. */
+static void queue_refill(struct xsk_port *port, struct xsk_queue *q)
+{
+	uint32_t index, want = min_u32(port->ring_size - q->posted, port->pool->n_free);
+
+	/* A few at a time are not worth the fence, unless the receiver is about to starve. */
+	if (!want || (want < VECTOR_SIZE && q->posted > port->ring_size / 2))
+		return;
+	if (!xsk_ring_prod__reserve(&q->fill, want, &index))
+		return;
+	for (uint32_t i = 0; i < want; i++) {
+		struct packet *p = frame_get(port->pool);
+		frame_move(port->pool, p, frame_owner(FRAME_RX, port->number));
+		*xsk_ring_prod__fill_addr(&q->fill, index + i) =
+			(uint64_t)frame_number(port->pool, p) * port->pool->size;
+	}
+	xsk_ring_prod__submit(&q->fill, want);
+	q->posted += want;
+	if (xsk_ring_prod__needs_wakeup(&q->fill))
+		recvfrom(xsk_socket__fd(q->socket), NULL, 0, MSG_DONTWAIT, NULL, NULL);
+}
+
 static unsigned queue_rx(struct xsk_port *port, struct xsk_queue *q, struct packet **packets, unsigned max)
 {
 	struct frame_pool *pool = port->pool;
@@ -231,8 +253,11 @@ static unsigned queue_rx(struct xsk_port *port, struct xsk_queue *q, struct pack
 	}
 	for (unsigned i = 0; i < n; i++)
 		read_meta(packets[i]);
-	xsk_ring_cons__release(&q->rx, n);
+	if (n)
+		xsk_ring_cons__release(&q->rx, n);
 	q->posted -= n;
+	/* Now, not after the turn: what arrives while these are worked on needs frames too. */
+	queue_refill(port, q);
 	return n;
 }
 
@@ -244,28 +269,6 @@ static unsigned port_rx(struct io *io, struct packet **packets, unsigned max)
 	for (unsigned i = 0; i < port->n_queues && n < max; i++)
 		n += queue_rx(port, &port->queues[i], packets + n, max - n);
 	return n;
-}
-
-/* Gives the receiver as many frames as it has used up. */
-static void queue_refill(struct xsk_port *port, struct xsk_queue *q)
-{
-	uint32_t index, want = min_u32(port->ring_size - q->posted, port->pool->n_free);
-
-	/* A few at a time are not worth the fence, unless the receiver is about to starve. */
-	if (!want || (want < VECTOR_SIZE && q->posted > port->ring_size / 2))
-		return;
-	if (!xsk_ring_prod__reserve(&q->fill, want, &index))
-		return;
-	for (uint32_t i = 0; i < want; i++) {
-		struct packet *p = frame_get(port->pool);
-		frame_move(port->pool, p, frame_owner(FRAME_RX, port->number));
-		*xsk_ring_prod__fill_addr(&q->fill, index + i) =
-			(uint64_t)frame_number(port->pool, p) * port->pool->size;
-	}
-	xsk_ring_prod__submit(&q->fill, want);
-	q->posted += want;
-	if (xsk_ring_prod__needs_wakeup(&q->fill))
-		recvfrom(xsk_socket__fd(q->socket), NULL, 0, MSG_DONTWAIT, NULL, NULL);
 }
 
 /* -- transmit: the socket lane ---------------------------------------------------- */
