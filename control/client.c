@@ -135,8 +135,7 @@ static int read_more(struct client *client, int stop_fd, struct refusal *why)
 	if (n < 0 && errno == EINTR)
 		return 0;
 	if (n <= 0)
-		return refusal_set(why, REFUSED_FAILED,
-				   "tsuji ended the connection before it answered");
+		return refusal_set(why, REFUSED_FAILED, "tsuji ended the connection");
 	client->len += n;
 	return 0;
 }
