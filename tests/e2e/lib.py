@@ -105,6 +105,7 @@ class Tap:
             self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
             self.socket.bind((interface, ETH_P_ALL))
         self.socket.setblocking(False)
+        self.early = [] # arrived together with a frame that was waited for
 
     def send(self, frame):
         while True:
@@ -118,7 +119,7 @@ class Tap:
 
     def receive(self):
         """The frames that have arrived since the last call."""
-        arrived = []
+        arrived, self.early = self.early, []
         while True:
             try:
                 frame, ancillary, _, _ = self.socket.recvmsg(70000, 64)
@@ -134,8 +135,10 @@ class Tap:
         """The first frame for which wanted(frame) holds, or None; drops those before it."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            for frame in self.receive():
+            arrived = self.receive()
+            for at, frame in enumerate(arrived):
                 if wanted(frame):
+                    self.early = arrived[at + 1:]
                     return frame
             select.select([self.socket], [], [], max(0, min(0.05, end - time.monotonic())))
         return None
@@ -269,7 +272,8 @@ class Lab:
             self.tsuji.kill()
         for process in self.processes:
             process.kill()
-            process.communicate()
+            process.wait()
+            process.stdout.close()
         for host in self.hosts.values():
             if host.tap:
                 host.tap.close()
