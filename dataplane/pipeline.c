@@ -167,6 +167,27 @@ static void forward_and_settle(struct pipeline *pl, const struct vector *v)
 	forward_made(pl, &errors);
 }
 
+/* Packets whose next hop has answered, or will not. */
+static void release(struct pipeline *pl)
+{
+	struct packet *p;
+
+	do {
+		struct vector v = {0};
+		while (v.n < VECTOR_SIZE && (p = neigh_released(pl->neigh))) {
+			frame_move(pl->pool, p, FRAME_TURN);
+			p->next = NULL;
+			/* Routes may have changed while it waited: it asks the FIB again. */
+			if (p->verdict == TO_NEIGH)
+				p->verdict = TO_FIB;
+			v.p[v.n++] = p;
+		}
+		if (!v.n)
+			return;
+		forward_and_settle(pl, &v);
+	} while (p);
+}
+
 static void count_arrivals(struct pipeline *pl, const struct vector *v)
 {
 	for (unsigned i = 0; i < v->n; i++) {
@@ -193,6 +214,7 @@ void pipeline_packets(struct pipeline *pl, struct vector *v)
 	if (at.n) {
 		arp_input(pl->ports, pl->neigh, pl->stats, &pl->arp, &at, pl->now_ns);
 		note(pl, TO_ARP, &at);
+		release(pl); /* now: what waited must not be overtaken by what has just come */
 	}
 
 	vector_take(v, TO_IP4, &at);
@@ -229,27 +251,6 @@ static void solicit(struct pipeline *pl)
 		count_add(&pl->stats->arp_requests, 1);
 		egress_put(&pl->egress, p, pl->now_ns);
 	}
-}
-
-/* Packets whose next hop has answered, or will not. */
-static void release(struct pipeline *pl)
-{
-	struct packet *p;
-
-	do {
-		struct vector v = {0};
-		while (v.n < VECTOR_SIZE && (p = neigh_released(pl->neigh))) {
-			frame_move(pl->pool, p, FRAME_TURN);
-			p->next = NULL;
-			/* Routes may have changed while it waited: it asks the FIB again. */
-			if (p->verdict == TO_NEIGH)
-				p->verdict = TO_FIB;
-			v.p[v.n++] = p;
-		}
-		if (!v.n)
-			return;
-		forward_and_settle(pl, &v);
-	} while (p);
 }
 
 void pipeline_end(struct pipeline *pl)

@@ -120,16 +120,16 @@ static double now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* Busy seconds of all CPUs since boot. */
+/* Busy seconds of all CPUs since boot: user, nice, system, irq and softirq of /proc/stat. */
 static double busy(void)
 {
-	double user, nice, system, idle, iowait, irq, softirq;
+	double t[7] = {0};
 	FILE *f = fopen("/proc/stat", "re");
 
-	if (!f || fscanf(f, "cpu %lf %lf %lf %lf %lf %lf %lf", &user, &nice, &system, &idle, &iowait, &irq, &softirq) != 7)
+	if (!f || fscanf(f, "cpu %lf %lf %lf %lf %lf %lf %lf", &t[0], &t[1], &t[2], &t[3], &t[4], &t[5], &t[6]) != 7)
 		die("/proc/stat");
 	fclose(f);
-	return (user + nice + system + irq + softirq) / (double)sysconf(_SC_CLK_TCK);
+	return (t[0] + t[1] + t[2] + t[5] + t[6]) / (double)sysconf(_SC_CLK_TCK);
 }
 
 /* Attaches a program natively for as long as this process lives. */

@@ -100,6 +100,24 @@ static void pipeline_first_packets_wait_for_arp_in_order(void **state)
 	assert_int_equal(ended(w, SENT), 4); /* the request too */
 }
 
+static void pipeline_packets_that_waited_are_not_overtaken(void **state)
+{
+	struct world *w = *state;
+	uint8_t frame[256];
+
+	assert_true(world_arrive(w, 1, frame, world_ip4(frame, 1, "192.168.0.3", "192.168.1.2", 64, PROTO_UDP, 20), 0));
+	turn(w);
+	/* The answer and the flow's next packet come in the same turn, the answer's port read first. */
+	assert_true(world_arrive(w, 0, frame, world_arp(frame, 0, 2, ARP_REPLY, world_port_mac(0), "192.168.1.2",
+							 "192.168.1.1"), 0));
+	assert_true(world_arrive(w, 1, frame, world_ip4(frame, 1, "192.168.0.3", "192.168.1.2", 64, PROTO_UDP, 21), 0));
+	world_forget(w);
+	turn(w);
+	assert_int_equal(w->wires[0].n_sent, 2);
+	assert_int_equal(w->wires[0].sent[0].len, 14 + 20 + 20);
+	assert_int_equal(w->wires[0].sent[1].len, 14 + 20 + 21);
+}
+
 static void pipeline_silent_next_hop_ends_in_host_unreachable(void **state)
 {
 	struct world *w = *state;
@@ -320,6 +338,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(pipeline_transit_changes_nothing_but_what_it_must),
 		TEST(pipeline_first_packets_wait_for_arp_in_order),
+		TEST(pipeline_packets_that_waited_are_not_overtaken),
 		TEST(pipeline_silent_next_hop_ends_in_host_unreachable),
 		TEST(pipeline_drops_that_ask_for_an_error_send_it),
 		TEST(pipeline_echo_request_is_answered_by_the_fib_s_way),
