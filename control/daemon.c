@@ -36,7 +36,7 @@ struct daemon {
 	char config_file[PATH_MAX]; /* absolute: a reload reads it again from anywhere */
 	struct router *router;
 	struct server *server;
-	int epoll_fd, signal_fd, timer_fd;
+	int epoll_fd, signal_fd, timer_fd, notify_fd;
 	bool stop;
 };
 
@@ -84,14 +84,14 @@ static int reload(void *arg, char *text, size_t size, struct refusal *why)
 {
 	struct daemon *daemon = arg;
 	struct diag diag = {0};
-	notify_send(NOTIFY_RELOADING);
+	notify_send(daemon->notify_fd, NOTIFY_RELOADING);
 	int result = reload_file(daemon, &diag, text, size, why);
 	diag_fini(&diag);
 	if (result == 0)
 		log_info("reload: %s", text);
 	else
 		log_error("reload: the running state stays: %s", *text ? text : why->text);
-	notify_send(NOTIFY_READY);
+	notify_send(daemon->notify_fd, NOTIFY_READY);
 	return result;
 }
 
@@ -171,7 +171,8 @@ static int open_loop(struct daemon *daemon, const sigset_t *signals, struct refu
 
 static void close_loop(struct daemon *daemon)
 {
-	const int fds[] = {daemon->epoll_fd, daemon->signal_fd, daemon->timer_fd};
+	const int fds[] = {daemon->epoll_fd, daemon->signal_fd, daemon->timer_fd,
+			   daemon->notify_fd};
 	for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
@@ -206,9 +207,9 @@ static int run(struct daemon *daemon, const char *socket_path, const sigset_t *s
 	server_on_reload(daemon->server, reload, daemon);
 	puts("ready");
 	fflush(stdout);
-	notify_send(NOTIFY_READY);
+	notify_send(daemon->notify_fd, NOTIFY_READY);
 	loop(daemon);
-	notify_send(NOTIFY_STOPPING);
+	notify_send(daemon->notify_fd, NOTIFY_STOPPING);
 	return 0;
 }
 
@@ -243,7 +244,8 @@ static int start(struct daemon *daemon, const struct daemon_options *options, st
 
 int daemon_main(const struct daemon_options *options)
 {
-	struct daemon daemon = {.epoll_fd = -1, .signal_fd = -1, .timer_fd = -1};
+	struct daemon daemon = {
+		.epoll_fd = -1, .signal_fd = -1, .timer_fd = -1, .notify_fd = notify_open()};
 	struct diag diag = {0};
 	sigset_t signals;
 	int status = REFUSED_CONFIG;

@@ -31,12 +31,18 @@ static int notify_text(enum notify_state state, char *text, size_t size)
 	return 0;
 }
 
-int notify_send(enum notify_state state)
+int notify_open(void)
+{
+	const char *name = getenv("NOTIFY_SOCKET");
+	return name && *name ? socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) : -1;
+}
+
+int notify_send(int fd, enum notify_state state)
 {
 	const char *name = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
 	char text[80];
-	if (!name || !*name)
+	if (fd < 0 || !name || !*name)
 		return 0;
 	size_t name_len = strlen(name);
 	if ((name[0] != '/' && name[0] != '@') || name_len >= sizeof(to.sun_path))
@@ -44,15 +50,10 @@ int notify_send(enum notify_state state)
 	memcpy(to.sun_path, name, name_len);
 	if (name[0] == '@')
 		to.sun_path[0] =
-			0; /* an abstract name starts with a zero byte and has no end mark */
+			0; /* an abstract name starts with a zero byte, and has no end mark */
 	socklen_t to_len = offsetof(struct sockaddr_un, sun_path) + name_len;
-
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
 	int len = notify_text(state, text, sizeof(text));
-	ssize_t sent = sendto(fd, text, len, MSG_NOSIGNAL, (struct sockaddr *)&to, to_len);
-	int error = sent < 0 ? -errno : 0;
-	close(fd);
-	return error;
+	ssize_t sent =
+		sendto(fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&to, to_len);
+	return sent < 0 ? -errno : 0;
 }

@@ -9,7 +9,13 @@ enum notify_state {
 	NOTIFY_STOPPING,
 };
 
-/* Sends it to $NOTIFY_SOCKET, a path or, with @ in front, an abstract name. 0, also when there is none; -errno. */
-int notify_send(enum notify_state state);
+/*
+ * A socket to tell it by, or -1: nobody asked to be told. An abstract name belongs to a
+ * network namespace, so call this in the one where the manager started us, before
+ * entering another.
+ */
+int notify_open(void);
+/* Sends it to $NOTIFY_SOCKET, a path or @ and an abstract name. 0, also for fd -1; -errno. */
+int notify_send(int fd, enum notify_state state);
 
 #endif

@@ -30,6 +30,14 @@ static int listen_abstract(char name[16])
 	return fd;
 }
 
+static int tell(enum notify_state state)
+{
+	int fd = notify_open(), result = notify_send(fd, state);
+	if (fd >= 0)
+		close(fd);
+	return result;
+}
+
 static void expect(int fd, const char *start)
 {
 	char text[100] = "";
@@ -43,14 +51,14 @@ static void states_reach_an_abstract_socket(void **state)
 	char name[16];
 	int fd = listen_abstract(name);
 	setenv("NOTIFY_SOCKET", name, 1);
-	assert_int_equal(notify_send(NOTIFY_READY), 0);
+	assert_int_equal(tell(NOTIFY_READY), 0);
 	expect(fd, "READY=1");
-	assert_int_equal(notify_send(NOTIFY_RELOADING), 0);
+	assert_int_equal(tell(NOTIFY_RELOADING), 0);
 	expect(fd, "RELOADING=1\nMONOTONIC_USEC=");
-	assert_int_equal(notify_send(NOTIFY_STOPPING), 0);
+	assert_int_equal(tell(NOTIFY_STOPPING), 0);
 	expect(fd, "STOPPING=1");
 	close(fd);
-	assert_int_equal(notify_send(NOTIFY_READY), -ECONNREFUSED);
+	assert_int_equal(tell(NOTIFY_READY), -ECONNREFUSED);
 }
 
 static void state_reaches_a_socket_with_a_path(void **state)
@@ -63,7 +71,7 @@ static void state_reaches_a_socket_with_a_path(void **state)
 	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	setenv("NOTIFY_SOCKET", address.sun_path, 1);
-	assert_int_equal(notify_send(NOTIFY_READY), 0);
+	assert_int_equal(tell(NOTIFY_READY), 0);
 	expect(fd, "READY=1");
 	close(fd);
 	unlink(address.sun_path);
@@ -74,9 +82,9 @@ static void nobody_to_tell_is_no_error(void **state)
 {
 	(void)state;
 	unsetenv("NOTIFY_SOCKET");
-	assert_int_equal(notify_send(NOTIFY_READY), 0);
+	assert_int_equal(tell(NOTIFY_READY), 0);
 	setenv("NOTIFY_SOCKET", "", 1);
-	assert_int_equal(notify_send(NOTIFY_READY), 0);
+	assert_int_equal(tell(NOTIFY_READY), 0);
 }
 
 static void names_that_are_no_socket_are_refused(void **state)
@@ -85,9 +93,9 @@ static void names_that_are_no_socket_are_refused(void **state)
 	char longest[200] = "/";
 	memset(longest + 1, 'x', sizeof(longest) - 2);
 	setenv("NOTIFY_SOCKET", "relative", 1);
-	assert_int_equal(notify_send(NOTIFY_READY), -EINVAL);
+	assert_int_equal(tell(NOTIFY_READY), -EINVAL);
 	setenv("NOTIFY_SOCKET", longest, 1);
-	assert_int_equal(notify_send(NOTIFY_READY), -EINVAL);
+	assert_int_equal(tell(NOTIFY_READY), -EINVAL);
 }
 
 int main(void)
