@@ -12,6 +12,7 @@
  * counters and place in the configuration stay, so that it can return.
  */
 #include "ports.h"
+#include "config_value.h"
 #include "log.h"
 #include "neighbours.h"
 #include "state.h"
@@ -24,9 +25,14 @@
 /* Ethernet header, our headroom, and what the kernel keeps in front (XDP_PACKET_HEADROOM). */
 #define FRAME_OVERHEAD (sizeof(struct eth_hdr) + FRAME_HEADROOM + 256)
 
-#define ports_each(ports, rp)                                                                      \
-	for (unsigned i_ = 0; i_ < PORT_MAX; i_++)                                                 \
-		if (((rp) = (ports)->port[i_]))
+/* The first port from number *i on, or NULL; *i is the number behind it. */
+static struct router_port *next_port(const struct ports *ports, unsigned *i)
+{
+	while (*i < PORT_MAX)
+		if (ports->port[(*i)++])
+			return ports->port[*i - 1];
+	return NULL;
+}
 
 uint32_t ports_ring_size(uint32_t frames, unsigned n_ports)
 {
@@ -41,7 +47,7 @@ uint32_t ports_frame_size(uint32_t mtu)
 {
 	if (mtu + FRAME_OVERHEAD <= 2048)
 		return 2048;
-	return mtu + FRAME_OVERHEAD <= 4096 ? 4096 : 0;
+	return mtu <= MTU_ROUTER_MAX ? 4096 : 0;
 }
 
 uint32_t ports_frame_size_for(const struct config *config, const struct netlink *netlink)
@@ -59,7 +65,9 @@ uint32_t ports_frame_size_for(const struct config *config, const struct netlink 
 struct router_port *ports_find(const struct ports *ports, const char *name)
 {
 	struct router_port *rp;
-	ports_each(ports, rp) if (rp->config && strcmp(rp->config->name, name) == 0) return rp;
+	for (unsigned i = 0; (rp = next_port(ports, &i));)
+		if (rp->config && strcmp(rp->config->name, name) == 0)
+			return rp;
 	return NULL;
 }
 
@@ -185,16 +193,16 @@ static int check_mtu(const struct router *router, const struct config_port *conf
 {
 	uint32_t mtu = config->mtu ? config->mtu : link->mtu, size = ports_frame_size(mtu);
 	if (config->mtu > link->mtu)
-		return refusal_at(why, REFUSED_CONFIG, config->at,
-				  "port %s: mtu %u is more than the interface's %u; raise it with "
-				  "`ip link set dev "
-				  "%s mtu %u`",
-				  config->name, config->mtu, link->mtu, config->name, config->mtu);
+		return refusal_at(
+			why, REFUSED_CONFIG, config->at,
+			"port %s: mtu %u is more than the interface's %u; raise that with "
+			"`ip link set dev %s mtu %u`",
+			config->name, config->mtu, link->mtu, config->name, config->mtu);
 	if (!size)
 		return refusal_at(why, REFUSED_CONFIG, config->at,
-				  "port %s: an MTU of %u does not fit a frame; %zu is the most, "
-				  "which `mtu:` can say",
-				  config->name, mtu, 4096 - FRAME_OVERHEAD);
+				  "port %s: an MTU of %u does not fit a frame; lower it, or give "
+				  "the port an mtu: of %u at most",
+				  config->name, mtu, MTU_ROUTER_MAX);
 	if (router->frame_size && size > router->frame_size)
 		return refusal_at(
 			why, REFUSED_CONFIG, config->at,
@@ -219,11 +227,11 @@ static int check_interface(const struct router *router, const struct config_port
 			"port %s: not an Ethernet interface, which is all that a port can be",
 			config->name);
 	if (link->xdp)
-		return refusal_at(why, REFUSED_FAILED, config->at,
-				  "port %s: the interface carries another XDP program (id %u); `ip "
-				  "link set dev %s xdp "
-				  "off` takes it off, or end what attached it",
-				  config->name, link->xdp_id, config->name);
+		return refusal_at(
+			why, REFUSED_FAILED, config->at,
+			"port %s: the interface carries another XDP program (id %u); "
+			"`ip link set dev %s xdp off` takes it off, or end what attached it",
+			config->name, link->xdp_id, config->name);
 	return check_mtu(router, config, link, why);
 }
 
@@ -244,7 +252,9 @@ static int check_frames(const struct router *router, const struct config *config
 {
 	struct router_port *rp;
 	uint64_t needed = 0;
-	ports_each(&router->ports, rp) if (rp->next) needed += 2 * rp->ring_size;
+	for (unsigned i = 0; (rp = next_port(&router->ports, &i));)
+		if (rp->next)
+			needed += 2 * rp->ring_size;
 	if (needed <= config->frames)
 		return 0;
 	return refusal_set(
@@ -297,16 +307,16 @@ static int open_added(struct router *router, struct router_port *rp, struct refu
 int ports_open_added(struct router *router, struct refusal *why)
 {
 	struct router_port *rp;
-	ports_each(&router->ports,
-		   rp) if (!rp->config && open_added(router, rp, why) < 0) return -1;
+	for (unsigned i = 0; (rp = next_port(&router->ports, &i));)
+		if (!rp->config && open_added(router, rp, why) < 0)
+			return -1;
 	return 0;
 }
 
 void ports_forget(struct router *router)
 {
 	struct router_port *rp;
-	ports_each(&router->ports, rp)
-	{
+	for (unsigned i = 0; (rp = next_port(&router->ports, &i));) {
 		rp->next = NULL;
 		if (rp->config)
 			continue;
@@ -319,8 +329,7 @@ void ports_forget(struct router *router)
 void ports_settle(struct router *router)
 {
 	struct router_port *rp;
-	ports_each(&router->ports, rp)
-	{
+	for (unsigned i = 0; (rp = next_port(&router->ports, &i));) {
 		bool added = !rp->config;
 		rp->config = rp->next;
 		rp->next = NULL;
@@ -356,15 +365,15 @@ bool ports_follow(struct router *router, bool gates)
 {
 	struct router_port *rp;
 	bool changed = false;
-	ports_each(&router->ports, rp) changed |= follow(router, rp, gates);
+	for (unsigned i = 0; (rp = next_port(&router->ports, &i));)
+		changed |= follow(router, rp, gates);
 	return changed;
 }
 
 void ports_release(struct router *router)
 {
 	struct router_port *rp;
-	ports_each(&router->ports, rp)
-	{
+	for (unsigned i = 0; (rp = next_port(&router->ports, &i));) {
 		if (rp->state == STATE_LOST)
 			detach(router, rp);
 		if (rp->flush)
@@ -378,8 +387,7 @@ bool ports_retry(struct router *router)
 {
 	struct router_port *rp;
 	bool back = false;
-	ports_each(&router->ports, rp)
-	{
+	for (unsigned i = 0; (rp = next_port(&router->ports, &i));) {
 		const struct link *link = netlink_link(router->netlink, rp->config->name);
 		struct xsk_error error;
 		if (rp->xsk || !link || !link->ethernet)
@@ -468,16 +476,14 @@ struct port_table *ports_table(const struct router *router, bool plan)
 	const struct router_port *rp;
 	unsigned n_locals = 0;
 	LL_COUNT(addresses, address, n_locals);
-	ports_each(&router->ports, rp)
-	{
+	for (unsigned i = 0; (rp = next_port(&router->ports, &i));) {
 		const struct config_port *config = plan ? rp->next : rp->config;
 		n_locals += config ? 2 * config->n_addresses : 0;
 	}
 	struct port_table *table = port_table_new(n_locals);
 	if (!table)
 		return NULL;
-	ports_each(&router->ports, rp)
-	{
+	for (unsigned i = 0; (rp = next_port(&router->ports, &i));) {
 		const struct config_port *config = plan ? rp->next : rp->config;
 		if (!config)
 			continue;
