@@ -21,15 +21,15 @@ static bool check_file(struct diag *diag, char *summary, size_t size)
 		struct lab *lab = lab_read(diag);
 		if (lab)
 			snprintf(summary, size, "%u node%s, %u link%s, %u check%s", lab->n_nodes,
-				 plural(lab->n_nodes), lab->n_links, plural(lab->n_links), lab->n_checks,
-				 plural(lab->n_checks));
+				 plural(lab->n_nodes), lab->n_links, plural(lab->n_links),
+				 lab->n_checks, plural(lab->n_checks));
 		lab_free(lab);
 		return lab;
 	}
 	struct config *config = config_read(diag);
 	if (config)
-		snprintf(summary, size, "%u port%s, %zu route%s", config->n_ports, plural(config->n_ports),
-			 config->n_routes, plural(config->n_routes));
+		snprintf(summary, size, "%u port%s, %zu route%s", config->n_ports,
+			 plural(config->n_ports), config->n_routes, plural(config->n_routes));
 	config_free(config);
 	return config;
 }
@@ -42,9 +42,10 @@ static void print_json(const struct diag *diag)
 		diag_clean(file); /* JSON is UTF-8; a file's name need not be */
 	for (unsigned i = 0; i < diag->n_entries; i++) {
 		const struct diag_entry *e = &diag->entries[i];
-		json_array_append_new(array, json_pack("{s:s, s:i, s:i, s:s, s:s?}", "file", file, "line",
-						       (int)e->at.line, "column", (int)e->at.column,
-						       "message", e->message, "hint", e->hint));
+		json_array_append_new(array,
+				      json_pack("{s:s, s:i, s:i, s:s, s:s?}", "file", file, "line",
+						(int)e->at.line, "column", (int)e->at.column,
+						"message", e->message, "hint", e->hint));
 	}
 	free(file);
 	json_dumpf(array, stdout, JSON_INDENT(2));

@@ -13,27 +13,56 @@
 
 enum { PORTS, ROUTES, NEIGHBOURS, LANES, FRAMES, BRIDGES, NAT, FILTER, N_KEYS };
 static const char *const file_keys[] = {
-	[PORTS] = "ports", [ROUTES] = "routes", [NEIGHBOURS] = "neighbours", [LANES] = "lanes",
-	[FRAMES] = "frames", [BRIDGES] = "bridges", [NAT] = "nat", [FILTER] = "filter", [N_KEYS] = NULL,
+	[PORTS] = "ports",
+	[ROUTES] = "routes",
+	[NEIGHBOURS] = "neighbours",
+	[LANES] = "lanes",
+	[FRAMES] = "frames",
+	[BRIDGES] = "bridges",
+	[NAT] = "nat",
+	[FILTER] = "filter",
+	NULL,
 };
 
-enum { PORT_ADDRESSES, PORT_MTU, PORT_XDP, PORT_LEARNING, PORT_FLOOD, PORT_ISOLATED, PORT_MIRROR, N_PORT_KEYS };
+enum {
+	PORT_ADDRESSES,
+	PORT_MTU,
+	PORT_XDP,
+	PORT_LEARNING,
+	PORT_FLOOD,
+	PORT_ISOLATED,
+	PORT_MIRROR,
+	N_PORT_KEYS
+};
 static const char *const port_keys[] = {
-	[PORT_ADDRESSES] = "addresses", [PORT_MTU] = "mtu", [PORT_XDP] = "xdp",
-	[PORT_LEARNING] = "learning", [PORT_FLOOD] = "flood", [PORT_ISOLATED] = "isolated",
-	[PORT_MIRROR] = "mirror", [N_PORT_KEYS] = NULL,
+	[PORT_ADDRESSES] = "addresses",
+	[PORT_MTU] = "mtu",
+	[PORT_XDP] = "xdp",
+	[PORT_LEARNING] = "learning",
+	[PORT_FLOOD] = "flood",
+	[PORT_ISOLATED] = "isolated",
+	[PORT_MIRROR] = "mirror",
+	NULL,
 };
 static const char *const xdp_words[] = {
-	[XDP_AUTO] = "auto", [XDP_NATIVE] = "native", [XDP_GENERIC] = "generic", NULL,
+	[XDP_AUTO] = "auto",
+	[XDP_NATIVE] = "native",
+	[XDP_GENERIC] = "generic",
+	NULL,
 };
 
 enum { LANE_TRANSMIT, LANE_FLOW_CACHE, LANE_FAR_END, N_LANE_KEYS };
 static const char *const lane_keys[] = {
-	[LANE_TRANSMIT] = "transmit", [LANE_FLOW_CACHE] = "flow-cache", [LANE_FAR_END] = "far-end",
-	[N_LANE_KEYS] = NULL,
+	[LANE_TRANSMIT] = "transmit",
+	[LANE_FLOW_CACHE] = "flow-cache",
+	[LANE_FAR_END] = "far-end",
+	NULL,
 };
 static const char *const transmit_words[] = {
-	[TRANSMIT_AUTO] = "auto", [TRANSMIT_SOCKET] = "socket", [TRANSMIT_BURST] = "burst", NULL,
+	[TRANSMIT_AUTO] = "auto",
+	[TRANSMIT_SOCKET] = "socket",
+	[TRANSMIT_BURST] = "burst",
+	NULL,
 };
 static const char *const far_end_words[] = {"leave", "prepare", NULL};
 
@@ -45,8 +74,8 @@ enum { MTU_JUMBO = 65535 };
 static void refuse_unbuilt(struct diag *diag, const struct yaml_entry *entry, const char *instead)
 {
 	if (entry->key)
-		diag_error(diag, yaml_place(entry->key), "leave it out", "%s: is not supported yet: %s",
-			   entry->key->text, instead);
+		diag_error(diag, yaml_place(entry->key), "leave it out",
+			   "%s: is not supported yet: %s", entry->key->text, instead);
 }
 
 /* ---- ports ---- */
@@ -64,7 +93,8 @@ static void read_mtu(struct config_reader *r, const struct yaml_node *node, unsi
 	*mtu = value;
 }
 
-static void read_port(struct config_reader *r, const struct yaml_node *key, struct config_port *port)
+static void read_port(struct config_reader *r, const struct yaml_node *key,
+		      struct config_port *port)
 {
 	struct yaml_entry keys[N_PORT_KEYS];
 	unsigned xdp = XDP_AUTO;
@@ -78,11 +108,12 @@ static void read_port(struct config_reader *r, const struct yaml_node *key, stru
 	for (unsigned i = PORT_LEARNING; i <= PORT_MIRROR; i++)
 		refuse_unbuilt(r->diag, &keys[i], "this version routes between ports");
 	if (keys[PORT_ADDRESSES].value)
-		port->addresses = config_read_interfaces(r->diag, keys[PORT_ADDRESSES].value, "addresses",
-							 &port->n_addresses);
+		port->addresses = config_read_interfaces(r->diag, keys[PORT_ADDRESSES].value,
+							 "addresses", &port->n_addresses);
 	if (keys[PORT_MTU].value)
 		read_mtu(r, keys[PORT_MTU].value, &port->mtu);
-	if (keys[PORT_XDP].value && yaml_read_choice(r->diag, keys[PORT_XDP].value, "xdp", xdp_words, &xdp))
+	if (keys[PORT_XDP].value &&
+	    yaml_read_choice(r->diag, keys[PORT_XDP].value, "xdp", xdp_words, &xdp))
 		port->xdp = xdp;
 }
 
@@ -95,7 +126,8 @@ static void read_ports(struct config_reader *r, const struct yaml_node *node)
 		diag_error(r->diag, yaml_place(node), "such as r0: {addresses: [192.168.1.1/24]}",
 			   "ports: lists no port");
 	if (n > PORT_MAX) {
-		diag_error(r->diag, yaml_place(node), NULL, "ports: lists %zu ports: at most %d", n, PORT_MAX);
+		diag_error(r->diag, yaml_place(node), NULL, "ports: lists %zu ports: at most %d", n,
+			   PORT_MAX);
 		n = PORT_MAX;
 	}
 	config->ports = config_alloc(r->diag, n, sizeof(*config->ports));
@@ -105,7 +137,8 @@ static void read_ports(struct config_reader *r, const struct yaml_node *node)
 
 /* ---- what routes and neighbours ask of ports ---- */
 
-bool config_read_port_name(struct config_reader *r, const struct yaml_node *node, char *name, unsigned *port)
+bool config_read_port_name(struct config_reader *r, const struct yaml_node *node, char *name,
+			   unsigned *port)
 {
 	const struct config *config = r->config;
 	const char *names[PORT_MAX + 1] = {NULL};
@@ -128,8 +161,8 @@ bool config_read_port_name(struct config_reader *r, const struct yaml_node *node
 	return false;
 }
 
-static void complain_no_subnet(struct config_reader *r, const struct yaml_node *node, const char *what,
-			       unsigned port)
+static void complain_no_subnet(struct config_reader *r, const struct yaml_node *node,
+			       const char *what, unsigned port)
 {
 	const char *hint = r->ports_broken ? "correct the addresses above first"
 					   : "addresses: says which subnets are connected";
@@ -149,10 +182,10 @@ const struct subnet *config_find_station(struct config_reader *r, const struct y
 		return NULL;
 	const struct subnet *own = subnet_find_own(&r->subnets, address);
 	if (own) {
-		snprintf(hint, sizeof(hint), "%s has it, on line %u", r->config->ports[own->port].name,
-			 own->address->at.line);
-		diag_error(r->diag, yaml_place(node), hint, "%s %s is an own address, not a neighbour's",
-			   what, node->text);
+		snprintf(hint, sizeof(hint), "%s has it, on line %u",
+			 r->config->ports[own->port].name, own->address->at.line);
+		diag_error(r->diag, yaml_place(node), hint,
+			   "%s %s is an own address, not a neighbour's", what, node->text);
 		return NULL;
 	}
 	const struct subnet *subnet = subnet_find(&r->subnets, address, port);
@@ -162,10 +195,10 @@ const struct subnet *config_find_station(struct config_reader *r, const struct y
 	}
 	be32 first = be32_from(subnet->first);
 	if (config_is_subnet_end(address, first, subnet->address->prefix_len)) {
-		snprintf(hint, sizeof(hint), "no host in %s/%u can have it", config_format_address(first, buf),
-			 subnet->address->prefix_len);
-		diag_error(r->diag, yaml_place(node), hint, "%s %s is its subnet's %s address", what,
-			   node->text, be32_equal(address, first) ? "network" : "broadcast");
+		snprintf(hint, sizeof(hint), "no host in %s/%u can have it",
+			 config_format_address(first, buf), subnet->address->prefix_len);
+		diag_error(r->diag, yaml_place(node), hint, "%s %s is its subnet's %s address",
+			   what, node->text, be32_equal(address, first) ? "network" : "broadcast");
 		return NULL;
 	}
 	return subnet;
@@ -200,8 +233,8 @@ static void read_frames(struct config_reader *r, const struct yaml_node *node)
 		char hint[64];
 		snprintf(hint, sizeof(hint), "the next one is %u",
 			 (frames + FRAMES_STEP - 1) / FRAMES_STEP * FRAMES_STEP);
-		diag_error(r->diag, yaml_place(node), hint, "frames: %u is not a multiple of %u", frames,
-			   FRAMES_STEP);
+		diag_error(r->diag, yaml_place(node), hint, "frames: %u is not a multiple of %u",
+			   frames, FRAMES_STEP);
 	}
 	r->config->frames = frames;
 }
@@ -216,7 +249,8 @@ static void read_sections(struct config_reader *r, const struct yaml_node *node)
 	if (keys[PORTS].value)
 		read_ports(r, keys[PORTS].value);
 	else if (errors_in_keys == errors_before)
-		diag_error(r->diag, yaml_place(node), "such as ports: {r0: {addresses: [192.168.1.1/24]}}",
+		diag_error(r->diag, yaml_place(node),
+			   "such as ports: {r0: {addresses: [192.168.1.1/24]}}",
 			   "a router needs ports:");
 	r->ports_broken = r->diag->n_errors > errors_in_keys;
 	if (!subnet_table_init(&r->subnets, r->config, r->diag))
@@ -236,7 +270,8 @@ static void read_sections(struct config_reader *r, const struct yaml_node *node)
 	refuse_unbuilt(r->diag, &keys[FILTER], "this version forwards whatever it can route");
 }
 
-struct config *config_read_section(struct diag *diag, const struct yaml_node *node, bool far_end_prepare)
+struct config *config_read_section(struct diag *diag, const struct yaml_node *node,
+				   bool far_end_prepare)
 {
 	unsigned errors_before = diag->n_errors;
 	struct config *config = config_alloc(diag, 1, sizeof(*config));
@@ -260,7 +295,8 @@ static bool refuse_lab_file(struct diag *diag, const struct yaml_node *root)
 	while (key && strcmp(key->text, "nodes"))
 		key = key->next->next;
 	if (key)
-		diag_error(diag, yaml_place(key), "`tsuji lab up FILE` builds the lab and runs its routers",
+		diag_error(diag, yaml_place(key),
+			   "`tsuji lab up FILE` builds the lab and runs its routers",
 			   "this is a lab file, not a router file");
 	return key;
 }

@@ -74,9 +74,10 @@ struct config {
  * supported yet). A million routes are read in about a second.
  */
 struct config *config_read(struct diag *diag);
-/* The same for a router file inside another one. far_end_prepare: what lanes.far-end is when not given. */
+/* The same for a router file inside another. far_end_prepare: what lanes.far-end is if not given. */
 struct yaml_node;
-struct config *config_read_section(struct diag *diag, const struct yaml_node *node, bool far_end_prepare);
+struct config *config_read_section(struct diag *diag, const struct yaml_node *node,
+				   bool far_end_prepare);
 void config_free(struct config *config); /* NULL is fine */
 
 /*
@@ -84,8 +85,10 @@ void config_free(struct config *config); /* NULL is fine */
  * zeros, no host names. False: not of that form. prefix: host bits must be zero.
  */
 bool config_parse_address(const char *text, be32 *address);
-bool config_parse_prefix(const char *text, be32 *prefix, uint8_t *prefix_len);     /* also "default", and an address: /32 */
-bool config_parse_interface(const char *text, be32 *address, uint8_t *prefix_len); /* host bits may be set */
+/* Also "default", and an address alone: /32. */
+bool config_parse_prefix(const char *text, be32 *prefix, uint8_t *prefix_len);
+/* Host bits may be set. */
+bool config_parse_interface(const char *text, be32 *address, uint8_t *prefix_len);
 bool config_parse_mac(const char *text, struct mac *mac);
 /* Text of an address or MAC into buf (at least 18 bytes), which is returned. */
 char *config_format_address(be32 address, char *buf);

@@ -8,10 +8,14 @@
 
 enum { ADDRESS, MAC, PORT, N_KEYS };
 static const char *const neigh_keys[] = {
-	[ADDRESS] = "address", [MAC] = "mac", [PORT] = "port", [N_KEYS] = NULL,
+	[ADDRESS] = "address",
+	[MAC] = "mac",
+	[PORT] = "port",
+	NULL,
 };
 
-static bool read_neigh(struct config_reader *r, const struct yaml_node *node, struct config_neigh *neigh)
+static bool read_neigh(struct config_reader *r, const struct yaml_node *node,
+		       struct config_neigh *neigh)
 {
 	struct yaml_entry keys[N_KEYS];
 	unsigned port = SUBNET_ANY_PORT, errors_before = r->diag->n_errors;
@@ -21,8 +25,10 @@ static bool read_neigh(struct config_reader *r, const struct yaml_node *node, st
 	bool misnamed = r->diag->n_errors > errors_before;
 	for (unsigned i = ADDRESS; i <= MAC; i++)
 		if (!keys[i].value && !misnamed)
-			diag_error(r->diag, neigh->at, NULL, "the neighbour lacks %s:", neigh_keys[i]);
-	bool good = keys[MAC].value && config_read_mac(r->diag, keys[MAC].value, "mac", &neigh->mac);
+			diag_error(r->diag, neigh->at, NULL,
+				   "the neighbour lacks %s:", neigh_keys[i]);
+	bool good =
+		keys[MAC].value && config_read_mac(r->diag, keys[MAC].value, "mac", &neigh->mac);
 	if (keys[PORT].value && !config_read_port_name(r, keys[PORT].value, neigh->port, &port))
 		return false;
 	if (!keys[ADDRESS].value ||

@@ -9,7 +9,12 @@
 
 enum { TO, VIA, PORT, METRIC, TYPE, N_KEYS };
 static const char *const route_keys[] = {
-	[TO] = "to", [VIA] = "via", [PORT] = "port", [METRIC] = "metric", [TYPE] = "type", [N_KEYS] = NULL,
+	[TO] = "to",
+	[VIA] = "via",
+	[PORT] = "port",
+	[METRIC] = "metric",
+	[TYPE] = "type",
+	NULL,
 };
 static const char *const route_types[] = {
 	[ROUTE_UNICAST] = "unicast",
@@ -19,9 +24,9 @@ static const char *const route_types[] = {
 	NULL,
 };
 
-/* Prefix and metric of the routes so far: open addressing, at most half full; zero: empty, else index + 1. */
+/* The routes so far, by prefix and metric: open addressing, at most half full. */
 struct route_set {
-	uint32_t *slots;
+	uint32_t *slots; /* the route's index + 1; zero: empty */
 	size_t mask;
 };
 
@@ -37,28 +42,29 @@ static bool route_set_init(struct route_set *set, size_t n_routes, struct diag *
 
 static size_t route_hash(const struct config_route *route)
 {
-	uint64_t h = (uint64_t)route->prefix.raw << 32 | (route->metric ^ (uint32_t)route->prefix_len << 26);
+	uint64_t h = (uint64_t)route->prefix.raw << 32 |
+		     (route->metric ^ (uint32_t)route->prefix_len << 26);
 	h *= 0x9e3779b97f4a7c15; /* Fibonacci hashing: 2^64 divided by the golden ratio */
 	return (size_t)(h >> 32 ^ h >> 13);
 }
 
 /* Adds routes[index]; the earlier one with the same prefix and metric, or NULL. */
-static const struct config_route *route_set_add(struct route_set *set, const struct config_route *routes,
-						size_t index)
+static const struct config_route *route_set_add(struct route_set *set,
+						const struct config_route *routes, size_t index)
 {
 	const struct config_route *route = &routes[index];
 	size_t i = route_hash(route) & set->mask;
 	for (; set->slots[i]; i = (i + 1) & set->mask) {
 		const struct config_route *other = &routes[set->slots[i] - 1];
-		if (be32_equal(other->prefix, route->prefix) && other->prefix_len == route->prefix_len &&
-		    other->metric == route->metric)
+		if (be32_equal(other->prefix, route->prefix) &&
+		    other->prefix_len == route->prefix_len && other->metric == route->metric)
 			return other;
 	}
 	set->slots[i] = (uint32_t)index + 1;
 	return NULL;
 }
 
-/* Where a unicast route leads: via a gateway, out of a port, or both. misnamed: it has unknown keys. */
+/* Where a unicast route leads: via a gateway, out of a port, or both. misnamed: has unknown keys. */
 static bool read_way(struct config_reader *r, const struct yaml_entry *keys, bool misnamed,
 		     struct config_route *route)
 {
@@ -86,7 +92,8 @@ static void refuse_way(struct config_reader *r, const struct yaml_entry *entry, 
 			   "a %s route has no %s:", type, entry->key->text);
 }
 
-static bool read_route(struct config_reader *r, const struct yaml_node *node, struct config_route *route)
+static bool read_route(struct config_reader *r, const struct yaml_node *node,
+		       struct config_route *route)
 {
 	struct yaml_entry keys[N_KEYS];
 	unsigned type = ROUTE_UNICAST, errors_before = r->diag->n_errors;
@@ -95,14 +102,16 @@ static bool read_route(struct config_reader *r, const struct yaml_node *node, st
 		return false;
 	bool misnamed = r->diag->n_errors > errors_before, good = !misnamed;
 	if (!keys[TO].value && !misnamed)
-		diag_error(r->diag, route->at, "add to: PREFIX, or to: default", "the route lacks to:");
+		diag_error(r->diag, route->at, "add to: PREFIX, or to: default",
+			   "the route lacks to:");
 	if (!keys[TO].value ||
 	    !config_read_prefix(r->diag, keys[TO].value, "to", &route->prefix, &route->prefix_len))
 		good = false;
 	if (keys[METRIC].value &&
 	    !yaml_read_number(r->diag, keys[METRIC].value, "metric", 0, UINT32_MAX, &route->metric))
 		good = false;
-	if (keys[TYPE].value && !yaml_read_choice(r->diag, keys[TYPE].value, "type", route_types, &type))
+	if (keys[TYPE].value &&
+	    !yaml_read_choice(r->diag, keys[TYPE].value, "type", route_types, &type))
 		return false;
 	route->type = type;
 	if (type == ROUTE_UNICAST)
@@ -126,12 +135,16 @@ void config_read_routes(struct config_reader *r, const struct yaml_node *node)
 		*route = (struct config_route){0};
 		if (!read_route(r, item, route))
 			continue;
-		const struct config_route *other = route_set_add(&set, config->routes, config->n_routes++);
+		const struct config_route *other =
+			route_set_add(&set, config->routes, config->n_routes++);
 		if (other) {
 			char hint[128];
-			snprintf(hint, sizeof(hint), "the first is on line %u; "
-				 "give one a larger metric: to keep it as a spare", other->at.line);
-			diag_error(r->diag, route->at, hint, "a second route with this prefix and metric");
+			snprintf(hint, sizeof(hint),
+				 "the first is on line %u; "
+				 "give one a larger metric: to keep it as a spare",
+				 other->at.line);
+			diag_error(r->diag, route->at, hint,
+				   "a second route with this prefix and metric");
 		}
 	}
 	free(set.slots);

@@ -22,7 +22,8 @@ static int compare_subnets(const void *a, const void *b)
 	if (!order)
 		order = compare_numbers(x->address->prefix_len, y->address->prefix_len);
 	if (!order)
-		order = compare_numbers(be32_host(x->address->address), be32_host(y->address->address));
+		order = compare_numbers(be32_host(x->address->address),
+					be32_host(y->address->address));
 	return order;
 }
 
@@ -77,7 +78,8 @@ void subnet_table_fini(struct subnet_table *table)
 
 /* ---- checks ---- */
 
-static void check_duplicates(struct subnet_table *table, const struct config *config, struct diag *diag)
+static void check_duplicates(struct subnet_table *table, const struct config *config,
+			     struct diag *diag)
 {
 	size_t n = table->n_subnets;
 	struct subnet **sorted = n ? malloc(n * sizeof(*sorted)) : NULL;
@@ -102,22 +104,26 @@ static void check_duplicates(struct subnet_table *table, const struct config *co
 	free(sorted);
 }
 
-static void complain_overlap(const struct subnet *a, const struct subnet *b, const struct config *config,
-			     struct diag *diag)
+static void complain_overlap(const struct subnet *a, const struct subnet *b,
+			     const struct config *config, struct diag *diag)
 {
 	if (a->duplicate || b->duplicate)
 		return;
 	const struct subnet *earlier = stands_before(a->address->at, b->address->at) ? a : b;
 	const struct subnet *later = earlier == a ? b : a;
 	char hint[128], mine[18], other[18];
-	snprintf(hint, sizeof(hint), "port %s has %s/%u, on line %u; a host can be on one side only",
-		 config->ports[earlier->port].name, config_format_address(be32_from(earlier->first), other),
+	snprintf(hint, sizeof(hint),
+		 "port %s has %s/%u, on line %u; a host can be on one side only",
+		 config->ports[earlier->port].name,
+		 config_format_address(be32_from(earlier->first), other),
 		 earlier->address->prefix_len, earlier->address->at.line);
 	diag_error(diag, later->address->at, hint, "subnet %s/%u overlaps that of another port",
-		   config_format_address(be32_from(later->first), mine), later->address->prefix_len);
+		   config_format_address(be32_from(later->first), mine),
+		   later->address->prefix_len);
 }
 
-static void check_overlaps(struct subnet_table *table, const struct config *config, struct diag *diag)
+static void check_overlaps(struct subnet_table *table, const struct config *config,
+			   struct diag *diag)
 {
 	const struct subnet *around[34]; /* one per prefix length, and the present one */
 	unsigned depth = 0;
@@ -132,7 +138,8 @@ static void check_overlaps(struct subnet_table *table, const struct config *conf
 			complain_overlap(around[j], s, config, diag);
 			break;
 		}
-		bool same = depth && around[depth - 1]->address->prefix_len == s->address->prefix_len;
+		bool same =
+			depth && around[depth - 1]->address->prefix_len == s->address->prefix_len;
 		if (!same)
 			around[depth++] = s;
 	}
@@ -146,7 +153,7 @@ void subnet_table_check(struct subnet_table *table, const struct config *config,
 
 /* ---- questions ---- */
 
-/* The first entry that is not before a subnet (first, prefix_len) with an own address from address on. */
+/* The first entry of subnet (first, prefix_len) with an own address from address on, or behind. */
 static size_t lower_bound(const struct subnet_table *table, uint32_t first, unsigned prefix_len,
 			  uint32_t address)
 {

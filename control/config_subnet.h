@@ -12,15 +12,15 @@
 struct subnet {
 	uint32_t first, last; /* host order */
 	const struct config_address *address;
-	unsigned port;        /* index in config.ports */
-	bool duplicate;       /* complained about already */
+	unsigned port;	/* index in config.ports */
+	bool duplicate; /* complained about already */
 };
 
 struct subnet_table {
 	struct subnet *subnets; /* by first, prefix length, address */
 	size_t n_subnets;
-	uint64_t lens;          /* bit n: a subnet has that prefix length */
-	bool overlap;           /* two ports claim the same addresses: answers may be of either */
+	uint64_t lens; /* bit n: a subnet has that prefix length */
+	bool overlap;  /* two ports claim the same addresses: answers may be of either */
 };
 
 /* The addresses of all ports; they stay the config's. False: out of memory, complained about. */
@@ -30,7 +30,7 @@ void subnet_table_fini(struct subnet_table *table);
 void subnet_table_check(struct subnet_table *table, const struct config *config, struct diag *diag);
 
 #define SUBNET_ANY_PORT (~0u)
-/* The longest subnet of that port that holds address, or NULL. Cost: a binary search per length in use. */
+/* The longest subnet of port that holds address, or NULL. Cost: a binary search per length used. */
 const struct subnet *subnet_find(const struct subnet_table *table, be32 address, unsigned port);
 /* The subnet whose own address this is, or NULL. */
 const struct subnet *subnet_find_own(const struct subnet_table *table, be32 address);

@@ -40,7 +40,8 @@ static const char *unusable(be32 address)
 	return NULL;
 }
 
-static bool check_usable(struct diag *diag, const struct yaml_node *node, const char *what, be32 address)
+static bool check_usable(struct diag *diag, const struct yaml_node *node, const char *what,
+			 be32 address)
 {
 	const char *why = unusable(address);
 	if (why)
@@ -71,7 +72,8 @@ bool config_read_interface(struct diag *diag, const struct yaml_node *node, cons
 	if (!check_usable(diag, node, what, value->address))
 		return false;
 	if (value->prefix_len == 0) {
-		diag_error(diag, value->at, "a default route is written under routes:, as to: default",
+		diag_error(diag, value->at,
+			   "a default route is written under routes:, as to: default",
 			   "%s: no subnet is as large as /0", text);
 		return false;
 	}
@@ -98,8 +100,8 @@ struct config_address *config_read_interfaces(struct diag *diag, const struct ya
 	return addresses;
 }
 
-bool config_read_prefix(struct diag *diag, const struct yaml_node *node, const char *what, be32 *prefix,
-			uint8_t *prefix_len)
+bool config_read_prefix(struct diag *diag, const struct yaml_node *node, const char *what,
+			be32 *prefix, uint8_t *prefix_len)
 {
 	const char *text = yaml_read_text(diag, node, what);
 	if (!text)
@@ -109,8 +111,8 @@ bool config_read_prefix(struct diag *diag, const struct yaml_node *node, const c
 	if (config_parse_interface(text, prefix, prefix_len)) {
 		char hint[64], buf[18];
 		be32 right = {prefix->raw & ip4_mask(*prefix_len).raw};
-		snprintf(hint, sizeof(hint), "the prefix is %s/%u", config_format_address(right, buf),
-			 *prefix_len);
+		snprintf(hint, sizeof(hint), "the prefix is %s/%u",
+			 config_format_address(right, buf), *prefix_len);
 		diag_error(diag, yaml_place(node), hint, "\"%s\" has host bits set", text);
 		return false;
 	}
@@ -120,7 +122,8 @@ bool config_read_prefix(struct diag *diag, const struct yaml_node *node, const c
 	return false;
 }
 
-bool config_read_address(struct diag *diag, const struct yaml_node *node, const char *what, be32 *address)
+bool config_read_address(struct diag *diag, const struct yaml_node *node, const char *what,
+			 be32 *address)
 {
 	const char *text = yaml_read_text(diag, node, what);
 	uint8_t prefix_len;
@@ -135,7 +138,8 @@ bool config_read_address(struct diag *diag, const struct yaml_node *node, const 
 	return false;
 }
 
-bool config_read_mac(struct diag *diag, const struct yaml_node *node, const char *what, struct mac *mac)
+bool config_read_mac(struct diag *diag, const struct yaml_node *node, const char *what,
+		     struct mac *mac)
 {
 	const char *text = yaml_read_text(diag, node, what);
 	if (!text)

@@ -20,16 +20,19 @@ bool config_read_interface(struct diag *diag, const struct yaml_node *node, cons
 struct config_address *config_read_interfaces(struct diag *diag, const struct yaml_node *node,
 					      const char *what, unsigned *n);
 /* A route's destination: a prefix without host bits, a single address, or "default". */
-bool config_read_prefix(struct diag *diag, const struct yaml_node *node, const char *what, be32 *prefix,
-			uint8_t *prefix_len);
+bool config_read_prefix(struct diag *diag, const struct yaml_node *node, const char *what,
+			be32 *prefix, uint8_t *prefix_len);
 /* A neighbour's or gateway's address: unicast. */
-bool config_read_address(struct diag *diag, const struct yaml_node *node, const char *what, be32 *address);
+bool config_read_address(struct diag *diag, const struct yaml_node *node, const char *what,
+			 be32 *address);
 /* A station's MAC: not zero, no group. */
-bool config_read_mac(struct diag *diag, const struct yaml_node *node, const char *what, struct mac *mac);
+bool config_read_mac(struct diag *diag, const struct yaml_node *node, const char *what,
+		     struct mac *mac);
 /* An interface's name into name (CONFIG_NAME_SIZE), by the kernel's rules. */
-bool config_read_name(struct diag *diag, const struct yaml_node *node, const char *what, char *name);
+bool config_read_name(struct diag *diag, const struct yaml_node *node, const char *what,
+		      char *name);
 
-/* True if address is the first or last of its subnet, which no host there can have (not of /31, /32). */
+/* True if address is the first or last of its subnet: no host there can have it (but /31, /32). */
 bool config_is_subnet_end(be32 address, be32 subnet, unsigned prefix_len);
 /* calloc() that complains. n may be zero: NULL then, without a complaint. */
 void *config_alloc(struct diag *diag, size_t n, size_t size);

@@ -265,7 +265,8 @@ static void print_row(struct cursor c, unsigned caret_column, FILE *out)
 	unsigned first = c.column;
 	if (first > 1)
 		fputs(caret_column ? "   " : "...", out);
-	for (; c.p < c.end && !diag_line_break(c.p, c.end) && c.column < first + WINDOW; c.column++) {
+	for (; c.p < c.end && !diag_line_break(c.p, c.end) && c.column < first + WINDOW;
+	     c.column++) {
 		unsigned size = *c.p == '\t' ? 1 : printable_size(c.p);
 		if (!caret_column && size)
 			fwrite(c.p, 1, size, out);
@@ -299,13 +300,18 @@ static void print_source(struct cursor *c, struct place at, FILE *out)
 void diag_print(const struct diag *diag, FILE *out)
 {
 	const char *file = diag->file ? diag->file : "?";
-	struct cursor cursor = {diag->text, diag->text + diag->text_size, 1, 1};
+	struct cursor cursor = {.line = 1, .column = 1};
+	if (diag->text) {
+		cursor.p = diag->text;
+		cursor.end = diag->text + diag->text_size;
+	}
 	for (unsigned i = 0; i < diag->n_entries; i++) {
 		const struct diag_entry *e = &diag->entries[i];
 		if (e->at.line == 0) {
 			fprintf(out, "%s: error: %s\n", file, e->message);
 		} else {
-			fprintf(out, "%s:%u:%u: error: %s\n", file, e->at.line, e->at.column, e->message);
+			fprintf(out, "%s:%u:%u: error: %s\n", file, e->at.line, e->at.column,
+				e->message);
 			if (diag->text)
 				print_source(&cursor, e->at, out);
 		}

@@ -40,7 +40,7 @@ struct diag {
 	unsigned n_errors, n_entries;
 };
 
-/* Reads the file (at most DIAG_FILE_MAX) into diag; 0, or -errno with the complaint already in it. */
+/* Reads the file (at most DIAG_FILE_MAX) into diag; 0, or -errno with the complaint in it. */
 int diag_open(struct diag *diag, const char *file);
 /* The same for text in memory, which is copied; file is the name that complaints give it. */
 int diag_open_memory(struct diag *diag, const char *file, const void *text, size_t size);
@@ -55,7 +55,7 @@ char *diag_text(const struct diag *diag);
 
 /* The bytes of the line break at p, before end; 0: there is none. Lines are what libyaml counts. */
 size_t diag_line_break(const char *p, const char *end);
-/* The first byte of a place in diag->text; its end if the line is shorter. Cost: a pass over the text. */
+/* The first byte of a place in diag->text; the line's end if it is shorter. Cost: one pass. */
 const char *diag_at(const struct diag *diag, unsigned line, unsigned column);
 /* Replaces, in place, what is not printable UTF-8 by '?'. */
 void diag_clean(char *text);

@@ -14,18 +14,28 @@
 
 enum { NAME, NODES, LINKS, CHECKS, N_KEYS };
 static const char *const file_keys[] = {
-	[NAME] = "name", [NODES] = "nodes", [LINKS] = "links", [CHECKS] = "checks", [N_KEYS] = NULL,
+	[NAME] = "name",
+	[NODES] = "nodes",
+	[LINKS] = "links",
+	[CHECKS] = "checks",
+	NULL,
 };
 
 enum { LINK_ENDPOINTS, LINK_MTU, N_LINK_KEYS };
 static const char *const link_keys[] = {
-	[LINK_ENDPOINTS] = "endpoints", [LINK_MTU] = "mtu", [N_LINK_KEYS] = NULL,
+	[LINK_ENDPOINTS] = "endpoints",
+	[LINK_MTU] = "mtu",
+	NULL,
 };
 
 enum { CHECK_ON, CHECK_RUN, CHECK_EXPECT, CHECK_FAILS, CHECK_TIMEOUT, N_CHECK_KEYS };
 static const char *const check_keys[] = {
-	[CHECK_ON] = "on", [CHECK_RUN] = "run", [CHECK_EXPECT] = "expect", [CHECK_FAILS] = "fails",
-	[CHECK_TIMEOUT] = "timeout", [N_CHECK_KEYS] = NULL,
+	[CHECK_ON] = "on",
+	[CHECK_RUN] = "run",
+	[CHECK_EXPECT] = "expect",
+	[CHECK_FAILS] = "fails",
+	[CHECK_TIMEOUT] = "timeout",
+	NULL,
 };
 
 /* RFC 1123 2.1, a host's name; and two with a hyphen are a file name in /run/netns. */
@@ -50,7 +60,8 @@ static bool is_label(const char *text)
 	if (len == 0 || len > LABEL_MAX || text[0] == '-')
 		return false;
 	for (; *text; text++)
-		if (!isascii((unsigned char)*text) || !(isalnum((unsigned char)*text) || *text == '-'))
+		if (!isascii((unsigned char)*text) ||
+		    !(isalnum((unsigned char)*text) || *text == '-'))
 			return false;
 	return true;
 }
@@ -86,7 +97,8 @@ static int find_node(struct lab_reader *r, const struct yaml_node *node, size_t 
 	names[n] = NULL;
 	snprintf(name, sizeof(name), "%.*s", (int)min_u64(name_len, LABEL_MAX), node->text);
 	const char *nearest = diag_nearest(name, names);
-	snprintf(hint, sizeof(hint), nearest ? "did you mean \"%s\"?" : "list it under nodes:", nearest);
+	snprintf(hint, sizeof(hint),
+		 nearest ? "did you mean \"%s\"?" : "list it under nodes:", nearest);
 	diag_error(r->diag, yaml_place(node), hint, "there is no node \"%s\"", name);
 	return -1;
 }
@@ -99,7 +111,8 @@ static bool read_endpoint(struct lab_reader *r, const struct yaml_node *node, st
 	if (!text)
 		return false;
 	if (!colon || colon == text || !colon[1]) {
-		diag_error(r->diag, yaml_place(node), "a node and its interface, such as \"host1:eth0\"",
+		diag_error(r->diag, yaml_place(node),
+			   "a node and its interface, such as \"host1:eth0\"",
 			   "\"%.40s\" is not an endpoint", text);
 		return false;
 	}
@@ -109,7 +122,8 @@ static bool read_endpoint(struct lab_reader *r, const struct yaml_node *node, st
 	if (!config_read_name(r->diag, &name, "an interface's name", end->name) || index < 0)
 		return false;
 	if (!strcmp(end->name, "lo")) {
-		diag_error(r->diag, yaml_place(node), NULL, "every node has a lo: it cannot be on a link");
+		diag_error(r->diag, yaml_place(node), NULL,
+			   "every node has a lo: it cannot be on a link");
 		return false;
 	}
 	end->node = (unsigned)index;
@@ -131,23 +145,27 @@ static const struct config_port *router_port(const struct lab_node *node, const 
 	return NULL;
 }
 
-static void check_link_mtu(struct lab_reader *r, const struct yaml_entry *mtu, const struct lab_link *link)
+static void check_link_mtu(struct lab_reader *r, const struct yaml_entry *mtu,
+			   const struct lab_link *link)
 {
 	for (unsigned i = 0; i < 2; i++) {
-		const struct config_port *port = router_port(&r->lab->nodes[link->ends[i].node],
-							     link->ends[i].name);
+		const struct config_port *port =
+			router_port(&r->lab->nodes[link->ends[i].node], link->ends[i].name);
 		unsigned link_mtu = link->mtu ? link->mtu : LINK_MTU_DEFAULT;
 		char hint[64];
 		if (!port)
 			continue;
 		if (link_mtu > MTU_ROUTER_MAX)
 			diag_error(r->diag, yaml_place(mtu->value),
-				   "at a router's port 3498 is the most, what one frame of the pool carries",
+				   "at a router's port 3498 is the most, what one frame of the "
+				   "pool carries",
 				   "mtu: %u is too large for port %s", link_mtu, port->name);
-		snprintf(hint, sizeof(hint), "the link on line %u carries %u", link->at.line, link_mtu);
+		snprintf(hint, sizeof(hint), "the link on line %u carries %u", link->at.line,
+			 link_mtu);
 		if (port->mtu > link_mtu)
-			diag_error(r->diag, port->at, hint, "port %s: mtu: %u is larger than its link's",
-				   port->name, port->mtu);
+			diag_error(r->diag, port->at, hint,
+				   "port %s: mtu: %u is larger than its link's", port->name,
+				   port->mtu);
 	}
 }
 
@@ -159,14 +177,17 @@ static bool read_link(struct lab_reader *r, const struct yaml_node *item, struct
 	if (!yaml_read_map(r->diag, item, "a link", link_keys, keys))
 		return false;
 	if (keys[LINK_MTU].value)
-		yaml_read_number(r->diag, keys[LINK_MTU].value, "mtu", MTU_MIN, LINK_MTU_MAX, &link->mtu);
+		yaml_read_number(r->diag, keys[LINK_MTU].value, "mtu", MTU_MIN, LINK_MTU_MAX,
+				 &link->mtu);
 	if (!keys[LINK_ENDPOINTS].value) {
 		if (r->diag->n_errors == errors_before)
-			diag_error(r->diag, link->at, "such as endpoints: [\"host1:eth0\", \"router1:r0\"]",
+			diag_error(r->diag, link->at,
+				   "such as endpoints: [\"host1:eth0\", \"router1:r0\"]",
 				   "the link lacks endpoints:");
 		return false;
 	}
-	const struct yaml_node *end = yaml_first_item(r->diag, keys[LINK_ENDPOINTS].value, "endpoints");
+	const struct yaml_node *end =
+		yaml_first_item(r->diag, keys[LINK_ENDPOINTS].value, "endpoints");
 	size_t n = yaml_count(end);
 	if (n != 2) {
 		if (keys[LINK_ENDPOINTS].value->kind != YAML_SCALAR)
@@ -218,7 +239,8 @@ static void complain_unlinked(struct lab_reader *r, struct place at, const struc
 			      const char *name)
 {
 	char hint[128];
-	snprintf(hint, sizeof(hint), "links: needs {endpoints: [\"%s:%s\", ...]}", node->name, name);
+	snprintf(hint, sizeof(hint), "links: needs {endpoints: [\"%s:%s\", ...]}", node->name,
+		 name);
 	diag_error(r->diag, at, hint, "%s is on no link", name);
 }
 
@@ -230,7 +252,8 @@ static void check_linked(struct lab_reader *r, unsigned index)
 		return;
 	for (unsigned i = 0; i < node->n_interfaces; i++)
 		if (!r->linked[index][i] && strcmp(node->interfaces[i].name, "lo"))
-			complain_unlinked(r, node->interfaces[i].at, node, node->interfaces[i].name);
+			complain_unlinked(r, node->interfaces[i].at, node,
+					  node->interfaces[i].name);
 	for (unsigned i = 0; node->router && i < node->router->n_ports; i++) {
 		const struct config_port *port = &node->router->ports[i];
 		unsigned j = 0;
@@ -254,7 +277,8 @@ static void read_check(struct lab_reader *r, const struct yaml_node *item, struc
 	bool misnamed = r->diag->n_errors > errors_before;
 	for (unsigned i = CHECK_ON; i <= CHECK_RUN; i++)
 		if (!keys[i].value && !misnamed)
-			diag_error(r->diag, check->at, "such as {on: host1, run: \"ping -c 1 10.0.0.1\"}",
+			diag_error(r->diag, check->at,
+				   "such as {on: host1, run: \"ping -c 1 10.0.0.1\"}",
 				   "the check lacks %s:", check_keys[i]);
 	if (keys[CHECK_ON].value && yaml_read_text(r->diag, keys[CHECK_ON].value, "on")) {
 		int node = find_node(r, keys[CHECK_ON].value, strlen(keys[CHECK_ON].value->text));
@@ -289,7 +313,8 @@ static void read_file(struct lab_reader *r, const struct yaml_node *root)
 	if (keys[NAME].value)
 		r->lab->name = lab_read_label(r->diag, keys[NAME].value, "a lab's name");
 	else
-		diag_error(r->diag, yaml_place(root), "such as name: two-subnets", "the lab lacks name:");
+		diag_error(r->diag, yaml_place(root), "such as name: two-subnets",
+			   "the lab lacks name:");
 	if (!keys[NODES].value) {
 		diag_error(r->diag, yaml_place(root), NULL, "the lab lacks nodes:");
 		return;
@@ -308,7 +333,8 @@ static void read_file(struct lab_reader *r, const struct yaml_node *root)
 struct lab *lab_read(struct diag *diag)
 {
 	struct yaml *tree = yaml_tree_new(diag);
-	struct lab_reader r = {.diag = diag, .lab = tree ? config_alloc(diag, 1, sizeof(*r.lab)) : NULL};
+	struct lab_reader r = {.diag = diag,
+			       .lab = tree ? config_alloc(diag, 1, sizeof(*r.lab)) : NULL};
 	if (r.lab)
 		read_file(&r, yaml_root(tree));
 	free(r.linked);
@@ -394,7 +420,8 @@ bool lab_is_lab_file(const struct diag *diag)
 	while (p < end) {
 		size_t spaces = strspn(p, " ");
 		const char *word = p + spaces;
-		bool mark = !strncmp(word, "---", 3) || *word == '%' || *word == '#' || *word == '\t';
+		bool mark =
+			!strncmp(word, "---", 3) || *word == '%' || *word == '#' || *word == '\t';
 		if (!mark && *word && *word != '\n' && *word != '\r') {
 			if (indent == SIZE_MAX && *word == '{')
 				return has_nodes_key(diag);

@@ -10,12 +10,20 @@
 
 enum { ADDRESSES, MACS, ROUTES, START, ROUTER, N_KEYS };
 static const char *const node_keys[] = {
-	[ADDRESSES] = "addresses", [MACS] = "macs", [ROUTES] = "routes", [START] = "start",
-	[ROUTER] = "router", [N_KEYS] = NULL,
+	[ADDRESSES] = "addresses",
+	[MACS] = "macs",
+	[ROUTES] = "routes",
+	[START] = "start",
+	[ROUTER] = "router",
+	NULL,
 };
 
 enum { ROUTE_TO, ROUTE_VIA, N_ROUTE_KEYS };
-static const char *const route_keys[] = {[ROUTE_TO] = "to", [ROUTE_VIA] = "via", [N_ROUTE_KEYS] = NULL};
+static const char *const route_keys[] = {
+	[ROUTE_TO] = "to",
+	[ROUTE_VIA] = "via",
+	NULL,
+};
 
 int lab_interface_index(struct diag *diag, struct lab_node *node, const char *name, struct place at)
 {
@@ -23,8 +31,8 @@ int lab_interface_index(struct diag *diag, struct lab_node *node, const char *na
 		if (!strcmp(node->interfaces[i].name, name))
 			return (int)i;
 	if (node->n_interfaces == LAB_INTERFACES_MAX) {
-		diag_error(diag, at, NULL, "node %s has too many interfaces: at most %d", node->name,
-			   LAB_INTERFACES_MAX);
+		diag_error(diag, at, NULL, "node %s has too many interfaces: at most %d",
+			   node->name, LAB_INTERFACES_MAX);
 		return -1;
 	}
 	struct lab_interface *grown =
@@ -52,7 +60,8 @@ static struct lab_interface *interface_of_key(struct diag *diag, struct lab_node
 }
 
 /* One address or a list of them. */
-static void read_addresses(struct diag *diag, const struct yaml_node *section, struct lab_node *node)
+static void read_addresses(struct diag *diag, const struct yaml_node *section,
+			   struct lab_node *node)
 {
 	const struct yaml_node *key = yaml_first_key(diag, section, "addresses");
 	for (; key; key = key->next->next) {
@@ -83,7 +92,8 @@ static void read_macs(struct diag *diag, const struct yaml_node *section, struct
 
 /* ---- a host's routes ---- */
 
-static bool read_route(struct config_reader *r, const struct yaml_node *item, struct lab_route *route)
+static bool read_route(struct config_reader *r, const struct yaml_node *item,
+		       struct lab_route *route)
 {
 	struct yaml_entry keys[N_ROUTE_KEYS];
 	unsigned errors_before = r->diag->n_errors;
@@ -97,12 +107,14 @@ static bool read_route(struct config_reader *r, const struct yaml_node *item, st
 			diag_error(r->diag, route->at, "such as {to: default, via: 192.168.1.1}",
 				   "the route lacks %s:", route_keys[i]);
 	}
-	if (keys[ROUTE_TO].value && !config_read_prefix(r->diag, keys[ROUTE_TO].value, "to", &route->prefix,
-							&route->prefix_len))
+	if (keys[ROUTE_TO].value && !config_read_prefix(r->diag, keys[ROUTE_TO].value, "to",
+							&route->prefix, &route->prefix_len))
 		good = false;
 	return keys[ROUTE_VIA].value &&
 	       config_read_address(r->diag, keys[ROUTE_VIA].value, "via", &route->via) &&
-	       config_find_station(r, keys[ROUTE_VIA].value, "gateway", route->via, SUBNET_ANY_PORT) && good;
+	       config_find_station(r, keys[ROUTE_VIA].value, "gateway", route->via,
+				   SUBNET_ANY_PORT) &&
+	       good;
 }
 
 static int compare_routes(const void *a, const void *b)
@@ -151,7 +163,8 @@ static void read_routes(struct diag *diag, const struct yaml_node *section, stru
 		port->addresses = interface->addresses;
 		port->n_addresses = interface->n_addresses;
 	}
-	struct config_reader r = {.diag = diag, .config = &interfaces, .ports_broken = addresses_broken};
+	struct config_reader r = {
+		.diag = diag, .config = &interfaces, .ports_broken = addresses_broken};
 	node->routes = config_alloc(diag, yaml_count(item), sizeof(*node->routes));
 	if (node->routes && subnet_table_init(&r.subnets, &interfaces, diag)) {
 		for (; item; item = item->next)
@@ -176,7 +189,8 @@ static void read_start(struct diag *diag, const struct yaml_node *section, struc
 }
 
 /* What a router says in its own section it cannot say here too. */
-static void check_router_keys(struct diag *diag, const struct yaml_entry *keys, const struct lab_node *node)
+static void check_router_keys(struct diag *diag, const struct yaml_entry *keys,
+			      const struct lab_node *node)
 {
 	if (keys[ROUTES].key)
 		diag_error(diag, yaml_place(keys[ROUTES].key), "write them inside router:",

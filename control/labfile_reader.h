@@ -25,7 +25,8 @@ char *lab_read_string(struct diag *diag, const struct yaml_node *node, const cha
 /* Reads the node at that key into *node. */
 void lab_read_node(struct diag *diag, const struct yaml_node *key, struct lab_node *node);
 /* The place of that interface in node->interfaces, made if need be; -1: too many, complained. */
-int lab_interface_index(struct diag *diag, struct lab_node *node, const char *name, struct place at);
+int lab_interface_index(struct diag *diag, struct lab_node *node, const char *name,
+			struct place at);
 /* The router section as text of its own, with far-end: prepare unless it says otherwise. */
 char *lab_router_text(struct diag *diag, const struct yaml_node *section);
 

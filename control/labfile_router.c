@@ -50,8 +50,12 @@ static struct insertion far_end_insertion(const struct diag *diag, const struct 
 	}
 	const struct yaml_node *lanes = key->next;
 	const char *at = start_of(diag, lanes);
-	if (lanes->kind == YAML_EMPTY)
-		return (struct insertion){at, at[-1] == ':' ? " {far-end: prepare}" : ": {far-end: prepare}", 0};
+	if (lanes->kind == YAML_EMPTY) { /* "lanes:", but in a flow map "lanes" alone will do */
+		const char *key_end = diag_at(diag, key->end_line, key->end_column);
+		bool colon = at > key_end && memchr(key_end, ':', (size_t)(at - key_end));
+		return (struct insertion){
+			at, colon ? " {far-end: prepare}" : ": {far-end: prepare}", 0};
+	}
 	if (find_key(lanes, "far-end"))
 		return (struct insertion){at, "", 0};
 	if (lanes->flow)
@@ -67,7 +71,8 @@ static bool check_text(struct diag *diag, const struct yaml_node *section, const
 	if (diag_open_memory(&own, diag->file, text, strlen(text)) == 0)
 		config = config_read(&own);
 	if (!config)
-		diag_error(diag, yaml_place(section), "write it as \"key: value\" lines, indented below router:",
+		diag_error(diag, yaml_place(section),
+			   "write it as \"key: value\" lines, indented below router:",
 			   "this router section cannot be made a file of its own");
 	config_free(config);
 	diag_fini(&own);

@@ -98,7 +98,8 @@ static const char *syntax_hint(struct builder *b, struct place at, char *buf, si
 	if (c == '@' || c == '`' || c == '%')
 		return "put a value that starts with this character into quotes";
 	if (strstr(parser->problem, "mapping values are not allowed"))
-		return "a colon and a space start a value: indent the line like its neighbours, or quote the text";
+		return "a colon and a space start a value: indent the line like its neighbours, or "
+		       "quote the text";
 	if (strstr(parser->problem, "expected ',' or"))
 		return "a bracket is not closed, or a comma is missing";
 	if (!parser->context || parser->context_mark.line + 1 == at.line)
@@ -119,7 +120,8 @@ static void complain_syntax(struct builder *b)
 	}
 	if (parser->error == YAML_READER_ERROR) {
 		diag_error(b->diag, offset_place(b->diag, parser->problem_offset),
-			   "the file must be plain UTF-8 text", "this is not text: %s", parser->problem);
+			   "the file must be plain UTF-8 text", "this is not text: %s",
+			   parser->problem);
 		return;
 	}
 	struct place at = mark_place(parser->problem_mark);
@@ -162,7 +164,8 @@ static void check_markup(struct builder *b, const yaml_event_t *event)
 
 static int compare_keys(const void *a, const void *b)
 {
-	const struct yaml_node *x = *(struct yaml_node *const *)a, *y = *(struct yaml_node *const *)b;
+	const struct yaml_node *x = *(struct yaml_node *const *)a,
+			       *y = *(struct yaml_node *const *)b;
 	int order = strcmp(x->text, y->text);
 	if (order)
 		return order;
@@ -219,7 +222,8 @@ static void check_duplicates(struct builder *b, struct yaml_node *map, size_t n_
 		}
 		char hint[64];
 		snprintf(hint, sizeof(hint), "the first is on line %u", keys[first]->line);
-		diag_error(b->diag, yaml_place(keys[i]), hint, "\"%.60s\" is given twice", keys[i]->text);
+		diag_error(b->diag, yaml_place(keys[i]), hint, "\"%.60s\" is given twice",
+			   keys[i]->text);
 		keys[i]->kind = YAML_EMPTY;
 		found = true;
 	}
@@ -285,7 +289,8 @@ static void add_scalar(struct builder *b, const yaml_event_t *event)
 		return;
 	}
 	bool plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-	struct yaml_node *node = add_node(b, event, plain && size == 1 ? YAML_EMPTY : YAML_SCALAR, size);
+	struct yaml_node *node =
+		add_node(b, event, plain && size == 1 ? YAML_EMPTY : YAML_SCALAR, size);
 	if (node)
 		node->text = memcpy(node + 1, value, size);
 }

@@ -33,8 +33,9 @@ struct yaml_node {
 	enum yaml_kind kind;
 	bool flow;                     /* a list or map written with brackets */
 	union {
-		const char *text;                    /* YAML_SCALAR, YAML_EMPTY ("") */
-		const struct yaml_node *first_child; /* a list's items; a map's keys and values in turn */
+		const char *text; /* YAML_SCALAR, YAML_EMPTY ("") */
+		/* A list's items; a map's keys and values in turn. */
+		const struct yaml_node *first_child;
 	};
 	const struct yaml_node *next; /* sibling; NULL: the last */
 };
@@ -66,19 +67,22 @@ struct yaml_entry {
 bool yaml_read_map(struct diag *diag, const struct yaml_node *node, const char *what,
 		   const char *const *names, struct yaml_entry *entries);
 /* The first key of a map with free keys; its value is key->next, the next key that one's next. */
-const struct yaml_node *yaml_first_key(struct diag *diag, const struct yaml_node *node, const char *what);
+const struct yaml_node *yaml_first_key(struct diag *diag, const struct yaml_node *node,
+				       const char *what);
 /* The first item of a list; the next is item->next. NULL also for an empty list. */
-const struct yaml_node *yaml_first_item(struct diag *diag, const struct yaml_node *node, const char *what);
+const struct yaml_node *yaml_first_item(struct diag *diag, const struct yaml_node *node,
+					const char *what);
 /* How many siblings there are from node on; 0 for NULL. Of a map's keys, twice the pairs. */
 size_t yaml_count(const struct yaml_node *node);
 
 /* A scalar's text, valid as long as the tree. what names the value: "via". */
 const char *yaml_read_text(struct diag *diag, const struct yaml_node *node, const char *what);
 /* A whole decimal number: no sign, leading zero, exponent or unit. */
-bool yaml_read_number(struct diag *diag, const struct yaml_node *node, const char *what, uint32_t min,
-		      uint32_t max, uint32_t *value);
+bool yaml_read_number(struct diag *diag, const struct yaml_node *node, const char *what,
+		      uint32_t min, uint32_t max, uint32_t *value);
 /* on, true, off or false. */
-bool yaml_read_switch(struct diag *diag, const struct yaml_node *node, const char *what, bool *value);
+bool yaml_read_switch(struct diag *diag, const struct yaml_node *node, const char *what,
+		      bool *value);
 /* One of the NULL-terminated names; *value becomes its index. */
 bool yaml_read_choice(struct diag *diag, const struct yaml_node *node, const char *what,
 		      const char *const *names, unsigned *value);

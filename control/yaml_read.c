@@ -27,10 +27,11 @@ static void complain_kind(struct diag *diag, const struct yaml_node *node, const
 	else if (wanted == YAML_LIST)
 		snprintf(hint, sizeof(hint), "a list is \"- item\" lines, or [item, item]");
 	if (node->kind == YAML_EMPTY)
-		diag_error(diag, yaml_place(node), *hint ? hint : NULL, "%s: the value is missing", what);
+		diag_error(diag, yaml_place(node), *hint ? hint : NULL, "%s: the value is missing",
+			   what);
 	else
-		diag_error(diag, yaml_place(node), *hint ? hint : NULL, "%s: must be %s, not %s", what,
-			   kind_text[wanted], kind_text[node->kind]);
+		diag_error(diag, yaml_place(node), *hint ? hint : NULL, "%s: must be %s, not %s",
+			   what, kind_text[wanted], kind_text[node->kind]);
 }
 
 /* "a, b, c" into buf. */
@@ -77,7 +78,8 @@ bool yaml_read_map(struct diag *diag, const struct yaml_node *node, const char *
 	return true;
 }
 
-const struct yaml_node *yaml_first_key(struct diag *diag, const struct yaml_node *node, const char *what)
+const struct yaml_node *yaml_first_key(struct diag *diag, const struct yaml_node *node,
+				       const char *what)
 {
 	if (node->kind == YAML_MAP)
 		return node->first_child;
@@ -86,7 +88,8 @@ const struct yaml_node *yaml_first_key(struct diag *diag, const struct yaml_node
 	return NULL;
 }
 
-const struct yaml_node *yaml_first_item(struct diag *diag, const struct yaml_node *node, const char *what)
+const struct yaml_node *yaml_first_item(struct diag *diag, const struct yaml_node *node,
+					const char *what)
 {
 	if (node->kind == YAML_LIST)
 		return node->first_child;
@@ -114,8 +117,8 @@ const char *yaml_read_text(struct diag *diag, const struct yaml_node *node, cons
 	return NULL;
 }
 
-bool yaml_read_number(struct diag *diag, const struct yaml_node *node, const char *what, uint32_t min,
-		      uint32_t max, uint32_t *value)
+bool yaml_read_number(struct diag *diag, const struct yaml_node *node, const char *what,
+		      uint32_t min, uint32_t max, uint32_t *value)
 {
 	const char *text = yaml_read_text(diag, node, what);
 	if (!text)
@@ -126,7 +129,8 @@ bool yaml_read_number(struct diag *diag, const struct yaml_node *node, const cha
 	snprintf(hint, sizeof(hint), "a whole number from %u to %u%s", min, max,
 		 len > 1 && text[0] == '0' ? ", without leading zeros" : "");
 	if (!digits) {
-		diag_error(diag, yaml_place(node), hint, "%s: \"%.40s\" is not a number", what, text);
+		diag_error(diag, yaml_place(node), hint, "%s: \"%.40s\" is not a number", what,
+			   text);
 		return false;
 	}
 	unsigned long long number = len > 10 ? ~0ull : strtoull(text, NULL, 10);
@@ -162,7 +166,8 @@ bool yaml_read_choice(struct diag *diag, const struct yaml_node *node, const cha
 	return false;
 }
 
-bool yaml_read_switch(struct diag *diag, const struct yaml_node *node, const char *what, bool *value)
+bool yaml_read_switch(struct diag *diag, const struct yaml_node *node, const char *what,
+		      bool *value)
 {
 	static const char *const words[] = {"on", "off", "true", "false", NULL};
 	unsigned word;

@@ -1,0 +1,648 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * test_config - router files: what a good one becomes, and that each mistake is reported
+ * at its line and column. Complaints are compared whole in number: none too few, and none
+ * that only follows from another.
+ */
+#include "../../control/config.h"
+#include "complaints.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* A port with 192.168.1.1/24 and one with 192.168.0.1/24, on the first three lines. */
+#define TWO_PORTS                                                                                  \
+	"ports:\n"                                                                                 \
+	"  r0: {addresses: [192.168.1.1/24]}\n"                                                    \
+	"  r1: {addresses: [192.168.0.1/24]}\n"
+
+static struct config *read_text(struct diag *diag, const char *text)
+{
+	assert_int_equal(diag_open_memory(diag, "t.yaml", text, strlen(text)), 0);
+	return config_read(diag);
+}
+
+static struct config *read_good(const char *text)
+{
+	struct diag diag;
+	struct config *config = read_text(&diag, text);
+	if (!config)
+		diag_print(&diag, stderr);
+	assert_non_null(config);
+	assert_int_equal(diag.n_errors, 0);
+	diag_fini(&diag);
+	return config;
+}
+
+static be32 ip(const char *text)
+{
+	be32 value;
+	assert_true(config_parse_address(text, &value));
+	return value;
+}
+
+static void assert_place(struct place at, unsigned line, unsigned column, unsigned length)
+{
+	assert_int_equal(at.line, line);
+	assert_int_equal(at.column, column);
+	assert_int_equal(at.length, length);
+}
+
+/* ---- good files ---- */
+
+static const char whole_file[] =
+	"# a comment\n"
+	"ports:                              # every interface the router takes over\n"
+	"  r0: {addresses: [192.168.1.1/24, 10.0.0.1/31], xdp: generic}\n"
+	"  r1: {addresses: [192.168.0.1/24], mtu: 1500}\n"
+	"  r2:\n"
+	"routes:\n"
+	"  - {to: default, via: 192.168.0.254}\n"
+	"  - {to: 10.9.0.0/16, via: 192.168.0.9, metric: 10}\n"
+	"  - {to: 10.8.0.0/16, type: blackhole}   # silent\n"
+	"  - {to: 10.7.0.1, port: r2, type: unicast}\n"
+	"  - {to: 10.9.0.0/16, via: 10.0.0.0, port: r0, metric: 4294967295}\n"
+	"neighbours:\n"
+	"  - {address: 192.168.1.2, mac: \"02:00:00:00:01:02\", port: r0}\n"
+	"  - {address: 192.168.0.2, mac: 02:00:00:AB:cd:02}\n"
+	"lanes: {transmit: burst, flow-cache: off, far-end: prepare}\n"
+	"frames: 1088\n";
+
+static void ports_have_addresses_mtu_and_xdp(void **state)
+{
+	(void)state;
+	struct config *c = read_good(whole_file);
+	assert_int_equal(c->n_ports, 3);
+	assert_string_equal(c->ports[0].name, "r0");
+	assert_place(c->ports[0].at, 3, 3, 2);
+	assert_int_equal(c->ports[0].n_addresses, 2);
+	assert_int_equal(c->ports[0].addresses[0].address.raw, ip("192.168.1.1").raw);
+	assert_int_equal(c->ports[0].addresses[0].prefix_len, 24);
+	assert_place(c->ports[0].addresses[0].at, 3, 20, 14);
+	assert_int_equal(c->ports[0].addresses[1].prefix_len, 31);
+	assert_int_equal(c->ports[0].xdp, XDP_GENERIC);
+	assert_int_equal(c->ports[0].mtu, 0);
+	assert_int_equal(c->ports[1].mtu, 1500);
+	assert_int_equal(c->ports[1].xdp, XDP_AUTO);
+	assert_string_equal(c->ports[2].name, "r2");
+	assert_int_equal(c->ports[2].n_addresses, 0);
+	config_free(c);
+}
+
+static void routes_keep_what_the_file_says(void **state)
+{
+	(void)state;
+	struct config *c = read_good(whole_file);
+	const struct config_route expected[] = {
+		{ip("0.0.0.0"), 0, ROUTE_UNICAST, ip("192.168.0.254"), "", 0, {7, 5, 33}},
+		{ip("10.9.0.0"), 16, ROUTE_UNICAST, ip("192.168.0.9"), "", 10, {8, 5, 47}},
+		{ip("10.8.0.0"), 16, ROUTE_BLACKHOLE, {0}, "", 0, {9, 5, 34}},
+		{ip("10.7.0.1"), 32, ROUTE_UNICAST, {0}, "r2", 0, {10, 5, 39}},
+		{ip("10.9.0.0"), 16, ROUTE_UNICAST, ip("10.0.0.0"), "r0", UINT32_MAX, {11, 5, 62}},
+	};
+	assert_int_equal(c->n_routes, ARRAY_SIZE(expected));
+	for (size_t i = 0; i < c->n_routes; i++) {
+		const struct config_route *a = &c->routes[i], *b = &expected[i];
+		assert_int_equal(a->prefix.raw, b->prefix.raw);
+		assert_int_equal(a->prefix_len, b->prefix_len);
+		assert_int_equal(a->type, b->type);
+		assert_int_equal(a->via.raw, b->via.raw);
+		assert_string_equal(a->port, b->port);
+		assert_int_equal(a->metric, b->metric);
+		assert_place(a->at, b->at.line, b->at.column, b->at.length);
+	}
+	config_free(c);
+}
+
+static void neighbours_lanes_and_frames_are_read(void **state)
+{
+	(void)state;
+	struct config *c = read_good(whole_file);
+	assert_int_equal(c->n_neighbours, 2);
+	assert_int_equal(c->neighbours[0].address.raw, ip("192.168.1.2").raw);
+	assert_true(mac_equal(c->neighbours[0].mac, (struct mac){{2, 0, 0, 0, 1, 2}}));
+	assert_string_equal(c->neighbours[0].port, "r0");
+	assert_true(mac_equal(c->neighbours[1].mac, (struct mac){{2, 0, 0, 0xab, 0xcd, 2}}));
+	assert_string_equal(c->neighbours[1].port, "r1"); /* found by its subnet */
+	assert_int_equal(c->lanes.transmit, TRANSMIT_BURST);
+	assert_false(c->lanes.flow_cache);
+	assert_true(c->lanes.far_end_prepare);
+	assert_int_equal(c->frames, 1088);
+	config_free(c);
+}
+
+static void file_with_one_port_has_the_defaults(void **state)
+{
+	(void)state;
+	struct config *c =
+		read_good("\xef\xbb\xbf---\nports: {\"eth0\": {}}\nroutes:\nlanes: {}\n...\n");
+	assert_int_equal(c->n_ports, 1);
+	assert_string_equal(c->ports[0].name, "eth0");
+	assert_int_equal(c->n_routes, 0);
+	assert_int_equal(c->n_neighbours, 0);
+	assert_int_equal(c->lanes.transmit, TRANSMIT_AUTO);
+	assert_true(c->lanes.flow_cache);
+	assert_false(c->lanes.far_end_prepare);
+	assert_int_equal(c->frames, 16384);
+	config_free(c);
+}
+
+static void one_port_may_have_subnets_inside_each_other(void **state)
+{
+	(void)state;
+	struct config *c =
+		read_good("ports: {r0: {addresses: [10.0.0.1/8, 10.1.0.1/16, 10.1.0.2/16]}}\n"
+			  "routes: [{to: default, via: 10.1.0.9}]\n");
+	assert_int_equal(c->ports[0].n_addresses, 3);
+	config_free(c);
+}
+
+static void routes_may_differ_in_metric_only(void **state)
+{
+	(void)state;
+	struct config *c = read_good(TWO_PORTS "routes:\n"
+					       "- {to: 10.0.0.0/8, via: 192.168.0.2}\n"
+					       "- {to: 10.0.0.0/8, via: 192.168.1.2, metric: 1}\n"
+					       "- {to: 10.0.0.0/9, via: 192.168.1.2}\n");
+	assert_int_equal(c->n_routes, 3);
+	config_free(c);
+}
+
+static void hundred_thousand_routes_are_read(void **state)
+{
+	(void)state;
+	enum { N = 100000 };
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+	fputs(TWO_PORTS "routes:\n", out);
+	for (unsigned i = 0; i < N; i++)
+		fprintf(out, "- {to: %u.%u.%u.0/24, via: 192.168.0.2}\n", 11 + (i >> 16),
+			i >> 8 & 255, i & 255);
+	fclose(out);
+	struct config *c = read_good(text);
+	assert_int_equal(c->n_routes, N);
+	assert_int_equal(c->routes[N - 1].prefix.raw, ip("12.134.159.0").raw);
+	assert_int_equal(c->routes[N - 1].at.line, N + 4);
+	config_free(c);
+	free(text);
+}
+
+/* ---- broken files ---- */
+
+static void check_broken(const struct broken *broken)
+{
+	struct diag diag;
+	assert_null(read_text(&diag, broken->text));
+	complaints_check(&diag, broken);
+	diag_fini(&diag);
+}
+
+static void check_all(const struct broken *cases, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		check_broken(&cases[i]);
+}
+
+static void broken_yaml_is_reported_where_it_breaks(void **state)
+{
+	(void)state;
+	static const struct broken cases[] = {
+		{"", {"0:0 the file is empty"}},
+		{"# nothing\n", {"0:0 the file is empty"}},
+		{"---\n", {"0:0 the file is empty"}},
+		{"ports:\n\tr0: {}\n", {"2:1 cannot start any token"}},
+		{"ports: {r0: {addresses: [10.0.0.1/24}}\n", {"1:37 expected ',' or ']'"}},
+		{"ports:\n  r0: {}\n r1: {}\n", {"3:2 did not find expected key"}},
+		{"ports: r0: {}\n", {"1:10 mapping values are not allowed"}},
+		{"ports: {r0: {}}\n---\nports: {r1: {}}\n", {"2:1 a second document"}},
+		{"ports: &p {r0: {}}\nroutes: []\n", {"1:8 anchors are not supported"}},
+		{"ports: *p\n", {"1:8 aliases are not supported"}},
+		{"ports: !!map {r0: {}}\n", {"1:8 tags are not supported"}},
+		{"ports: {[r0]: {}}\n", {"1:9 a key must be a word"}},
+		{"ports: {r0: {mtu: \"1\\0\"}}\n", {"1:19 a zero byte"}},
+		{"ports:\n  r\x01: {}\n", {"2:4 control characters"}},
+		{"ports:\n  r\xff: {}\n", {"2:4 invalid leading UTF-8"}},
+		{"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", {"1:33 go too deep"}},
+		{"- r0\n", {"1:1 must be a mapping, not a list"}},
+		{"r0\n", {"1:1 must be a mapping, not a single value"}},
+		{"name: x\nnodes: {}\n", {"2:1 this is a lab file"}},
+	};
+	check_all(cases, ARRAY_SIZE(cases));
+}
+
+static void keys_and_kinds_are_checked(void **state)
+{
+	(void)state;
+	static const struct broken cases[] = {
+		{"routes: []\n", {"1:1 a router needs ports:"}},
+		{"ports:\n", {"1:7 lists no port"}},
+		{"ports: {}\n", {"1:8 lists no port"}},
+		{"ports: [r0]\n", {"1:8 ports: must be a mapping, not a list"}},
+		{"prots: {r0: {}}\n", {"1:1 unknown key \"prots\" in a router file"}},
+		{"ports: {r0: {adresses: [10.0.0.1/24], mtuu: 5}}\n",
+		 {"1:14 unknown key \"adresses\" in port r0", "1:39 unknown key \"mtuu\""}},
+		{"ports: {r0: {addresses: 10.0.0.1/24}}\n",
+		 {"1:25 must be a list, not a single value"}},
+		{"ports: {r0: [10.0.0.1/24]}\n", {"1:13 port r0: must be a mapping, not a list"}},
+		{"ports: {r0: {addresses: [[10.0.0.1/24]]}}\n",
+		 {"1:26 must be a single value, not a list"}},
+		{"ports: {r0: {addresses: [\"\"]}}\n", {"1:26 the value is empty"}},
+		{"ports: {r0: {mtu: }}\n", {"1:19 mtu: the value is missing"}},
+		{"ports:\n  r0: {}\n  r1: {}\n  r0: {mtu: 9}\n", {"4:3 \"r0\" is given twice"}},
+		{"ports: {r0: {mtu: 1500, mtu: 1400}}\n", {"1:25 \"mtu\" is given twice"}},
+		{TWO_PORTS "routes:\n- {dst: 10.0.0.0/8, via: 192.168.0.9}\n",
+		 {"5:4 unknown key \"dst\""}},
+		{TWO_PORTS "routes: default\n", {"4:9 routes: must be a list"}},
+		{TWO_PORTS "routes: [default]\n", {"4:10 a route: must be a mapping"}},
+		{TWO_PORTS "bridges: {}\nnat: []\nfilter: []\n",
+		 {"4:1 bridges: is not supported yet", "5:1 nat: is not supported yet",
+		  "6:1 filter: is not supported yet"}},
+		{"ports: {r0: {learning: off, flood: on, isolated: on, mirror: r1}}\n",
+		 {"1:14 learning: is not supported yet", "1:29 flood: is not supported yet",
+		  "1:40 isolated: is not supported yet", "1:54 mirror: is not supported yet"}},
+	};
+	check_all(cases, ARRAY_SIZE(cases));
+}
+
+static void scalars_are_strict(void **state)
+{
+	(void)state;
+	static const struct broken cases[] = {
+		{"ports: {r0: {mtu: 01500}}\n", {"1:19 \"01500\" is not a number"}},
+		{"ports: {r0: {mtu: 1e3}}\n", {"1:19 \"1e3\" is not a number"}},
+		{"ports: {r0: {mtu: +1500}}\n", {"1:19 \"+1500\" is not a number"}},
+		{"ports: {r0: {mtu: 0x5dc}}\n", {"1:19 is not a number"}},
+		{"ports: {r0: {mtu: 67}}\n", {"1:19 mtu: 67 is too small"}},
+		{"ports: {r0: {mtu: 3499}}\n", {"1:19 mtu: 3499 does not fit into one frame"}},
+		{"ports: {r0: {mtu: 65536}}\n", {"1:19 65536 is too large"}},
+		{"ports: {r0: {mtu: 99999999999999999999}}\n", {"1:19 is too large"}},
+		{"ports: {r0: {xdp: offload}}\n", {"1:19 xdp: \"offload\" is not known"}},
+		{"ports: {r0: {}}\nframes: 1023\n", {"2:9 too small"}},
+		{"ports: {r0: {}}\nframes: 1048577\n", {"2:9 too large"}},
+		{"ports: {r0: {}}\nframes: 2000\n", {"2:9 2000 is not a multiple of 64"}},
+		{"ports: {r0: {}}\nlanes: {flow-cache: yes}\n", {"2:21 \"yes\" is not known"}},
+		{"ports: {r0: {}}\nlanes: {transmit: fast, far-end: on, lane: x}\n",
+		 {"2:19 \"fast\" is not known", "2:34 \"on\" is not known",
+		  "2:38 unknown key \"lane\""}},
+		{TWO_PORTS "routes: [{to: default, via: 192.168.0.2, metric: 4294967296}]\n",
+		 {"4:50 too large"}},
+		{TWO_PORTS "routes: [{to: default, via: 192.168.0.2, metric: -1}]\n",
+		 {"4:50 not a number"}},
+	};
+	check_all(cases, ARRAY_SIZE(cases));
+}
+
+static void ports_and_addresses_are_checked(void **state)
+{
+	(void)state;
+	static const struct broken cases[] = {
+		{"ports:\n  averylongportname: {}\n  a/b: {}\n  \"a b\": {}\n  \"..\": {}\n  \"\": "
+		 "{}\n",
+		 {"2:3 longer than 15", "3:3 slash", "4:3 space", "5:3 not a name",
+		  "6:3 value is empty"}},
+		{"ports: {r0: {addresses: [192.168.1.300/24]}}\n", {"1:26 is not an IPv4 prefix"}},
+		{"ports: {r0: {addresses: [192.168.01.1/24, 1.2.3/8, 1.2.3.4/33, \"::1/64\"]}}\n",
+		 {"1:26 not an IPv4", "1:43 not an IPv4", "1:52 not an IPv4", "1:64 not an IPv4"}},
+		{"ports: {r0: {addresses: [192.168.1.1]}}\n", {"1:26 lacks a prefix length"}},
+		{"ports: {r0: {addresses: [192.168.1.0/24, 192.168.2.255/24]}}\n",
+		 {"1:26 is its subnet's network address",
+		  "1:42 is its subnet's broadcast address"}},
+		{"ports: {r0: {addresses: [0.1.2.3/8, 127.0.0.1/8, 224.0.0.5/24, 240.0.0.1/8, "
+		 "9.0.0.1/0]}}\n",
+		 {"1:26 cannot be a host's", "1:37 cannot be a host's", "1:50 cannot be a host's",
+		  "1:64 cannot be a host's", "1:77 no subnet is as large"}},
+		{"ports:\n  r0: {addresses: [10.0.0.1/24]}\n  r1: {addresses: [10.0.0.1/24]}\n",
+		 {"3:20 address 10.0.0.1 is given twice"}},
+		{"ports:\n  r0: {addresses: [10.0.0.1/24]}\n  r1: {addresses: [10.0.0.2/24]}\n",
+		 {"3:20 subnet 10.0.0.0/24 overlaps"}},
+		{"ports:\n  r0: {addresses: [10.0.5.1/24]}\n  r1: {addresses: [10.0.0.2/16]}\n",
+		 {"3:20 subnet 10.0.0.0/16 overlaps"}},
+		{"ports:\n  r0: {addresses: [10.0.0.2/16]}\n  r1: {addresses: [10.0.5.1/32]}\n",
+		 {"3:20 subnet 10.0.5.1/32 overlaps"}},
+	};
+	check_all(cases, ARRAY_SIZE(cases));
+}
+
+static void routes_are_checked(void **state)
+{
+	(void)state;
+	static const struct broken cases[] = {
+		{TWO_PORTS "routes:\n- {to: 10.9.0.1/16, via: 192.168.0.2}\n",
+		 {"5:8 \"10.9.0.1/16\" has host bits set"}},
+		{TWO_PORTS "routes:\n- {to: 10.9.0.0/16x, via: 192.168.0.2}\n",
+		 {"5:8 not an IPv4 prefix"}},
+		{TWO_PORTS "routes:\n- {via: 192.168.0.2}\n", {"5:3 lacks to:"}},
+		{TWO_PORTS "routes:\n- {to: default}\n", {"5:3 does not say where to"}},
+		{TWO_PORTS "routes:\n- {to: default, via: 192.168.0.2/24}\n",
+		 {"5:22 not an IPv4 address"}},
+		{TWO_PORTS "routes:\n- {to: default, via: 10.0.0.1}\n",
+		 {"5:22 on no connected subnet"}},
+		{TWO_PORTS "routes:\n- {to: default, via: 192.168.0.9, port: r0}\n",
+		 {"5:22 on no subnet of r0"}},
+		{TWO_PORTS "routes:\n- {to: default, via: 192.168.0.9, port: r2}\n",
+		 {"5:41 \"r2\" is not under ports:"}},
+		{TWO_PORTS "routes:\n- {to: default, via: 192.168.1.1}\n",
+		 {"5:22 is an own address"}},
+		{TWO_PORTS "routes:\n- {to: default, via: 192.168.1.0}\n",
+		 {"5:22 network address"}},
+		{TWO_PORTS "routes:\n- {to: default, via: 192.168.1.255}\n",
+		 {"5:22 broadcast address"}},
+		{TWO_PORTS "routes:\n- {to: default, via: 127.0.0.1}\n",
+		 {"5:22 cannot be a host's address"}},
+		{TWO_PORTS
+		 "routes:\n- {to: default, type: blackhole, via: 192.168.0.2, port: r0}\n",
+		 {"5:34 a blackhole route has no via:", "5:52 a blackhole route has no port:"}},
+		{TWO_PORTS "routes:\n- {to: default, type: throw}\n",
+		 {"5:23 \"throw\" is not known"}},
+		{TWO_PORTS
+		 "routes:\n- {to: default, via: 192.168.0.2}\n- {to: 0.0.0.0/0, type: prohibit}\n",
+		 {"6:3 a second route with this prefix and metric"}},
+		/* A broken address costs the gateways behind it, and the hint says so. */
+		{"ports: {r0: {addresses: [10.0.0.1/99]}}\nroutes: [{to: default, via: "
+		 "10.0.0.9}]\n",
+		 {"1:26 not an IPv4 prefix", "2:29 on no connected subnet"}},
+		/* Of two ports that overlap either may be wrong: no complaints about gateways. */
+		{"ports: {r0: {addresses: [10.0.0.1/24]}, r1: {addresses: [10.0.0.2/24]}}\n"
+		 "routes: [{to: default, via: 10.0.0.9, port: r1}]\n",
+		 {"1:58 overlaps"}},
+	};
+	check_all(cases, ARRAY_SIZE(cases));
+}
+
+static void neighbours_are_checked(void **state)
+{
+	(void)state;
+	static const struct broken cases[] = {
+		{TWO_PORTS "neighbours:\n- {}\n", {"5:3 lacks address:", "5:3 lacks mac:"}},
+		{TWO_PORTS "neighbours:\n- {address: 10.0.0.1, mac: 02:00:00:00:00:01}\n",
+		 {"5:13 on no connected subnet"}},
+		{TWO_PORTS
+		 "neighbours:\n- {address: 192.168.1.2, mac: 02:00:00:00:00:01, port: r1}\n",
+		 {"5:13 on no subnet of r1"}},
+		{TWO_PORTS "neighbours:\n- {address: 192.168.1.1, mac: 02:00:00:00:00:01}\n",
+		 {"5:13 own address"}},
+		{TWO_PORTS "neighbours:\n- {address: 192.168.1.2, mac: 03:00:00:00:00:01}\n",
+		 {"5:31 a group's"}},
+		{TWO_PORTS "neighbours:\n- {address: 192.168.1.2, mac: 00:00:00:00:00:00}\n",
+		 {"5:31 no station's"}},
+		{TWO_PORTS "neighbours:\n- {address: 192.168.1.2, mac: 2:0:0:0:0:1}\n",
+		 {"5:31 not a MAC address"}},
+		{TWO_PORTS "neighbours:\n"
+			   "- {address: 192.168.1.2, mac: 02:00:00:00:00:01}\n"
+			   "- {address: 192.168.1.2, mac: 02:00:00:00:00:02, port: r0}\n",
+		 {"6:3 neighbour 192.168.1.2 is given twice"}},
+	};
+	check_all(cases, ARRAY_SIZE(cases));
+}
+
+/* ---- how complaints look ---- */
+
+static void assert_printed(struct diag *diag, const char *expected)
+{
+	char *text = diag_text(diag);
+	assert_string_equal(text, expected);
+	free(text);
+	diag_fini(diag);
+}
+
+static void complaint_shows_line_caret_and_hint(void **state)
+{
+	(void)state;
+	struct diag diag;
+	assert_null(read_text(&diag, "ports:\n  r0: {addresses: [192.168.1.300/24]}\n"));
+	assert_printed(&diag, "t.yaml:2:20: error: \"192.168.1.300/24\" is not an IPv4 prefix\n"
+			      "  2 |   r0: {addresses: [192.168.1.300/24]}\n"
+			      "    |                    ^~~~~~~~~~~~~~~~\n"
+			      "  hint: four numbers up to 255, without leading zeros, "
+			      "and a length up to 32, such as 192.168.1.1/24\n");
+}
+
+static void columns_are_characters_and_tabs_stay_tabs(void **state)
+{
+	(void)state;
+	struct diag diag;
+	assert_null(read_text(&diag, "ports: {\"\xc3\xa4\xc3\xb6\":\t{mtu: 1}} # x\r\n"));
+	assert_printed(&diag, "t.yaml:1:21: error: mtu: 1 is too small\n"
+			      "  1 | ports: {\"\xc3\xa4\xc3\xb6\":\t{mtu: 1}} # x\n"
+			      "    |              \t      ^\n"
+			      "  hint: a whole number from 68 to 65535\n");
+}
+
+static void complaint_cannot_write_to_the_terminal(void **state)
+{
+	(void)state;
+	struct diag diag;
+	assert_null(read_text(&diag, "ports: {\"\\e[31m\": {}}\n"));
+	assert_string_equal(diag.entries[0].message,
+			    "a port's name: \"?[31m\" holds a space or control character");
+	diag_fini(&diag);
+}
+
+static void long_line_is_shown_in_part(void **state)
+{
+	(void)state;
+	struct diag diag;
+	char text[2000] = "ports: {r0: {}, ";
+	memset(text + strlen(text), ' ', 500);
+	strcat(text, "r1: {mtu: 5}, ");
+	memset(text + strlen(text), ' ', 500);
+	strcat(text, "r2: {}}\n");
+	assert_null(read_text(&diag, text));
+	char *printed = diag_text(&diag);
+	assert_true(strlen(printed) < 400);
+	const char *line = strstr(printed, "| ..."), *caret = strstr(printed, "^");
+	assert_non_null(line);
+	assert_non_null(caret);
+	const char *second = strstr(line + 1, "| ");
+	assert_int_equal(line[caret - second], '5');
+	free(printed);
+	diag_fini(&diag);
+}
+
+static void twenty_mistakes_are_found_in_one_pass_in_order(void **state)
+{
+	(void)state;
+	struct diag diag;
+	char text[4096] = TWO_PORTS "routes:\n";
+	for (unsigned i = 0; i < 20; i++)
+		strcat(text, "- {to: 10.0.0.1/8, via: 192.168.0.2}\n");
+	assert_null(read_text(&diag, text));
+	assert_int_equal(diag.n_errors, 20);
+	for (unsigned i = 0; i < 20; i++)
+		assert_int_equal(diag.entries[i].at.line, 5 + i);
+	char *printed = diag_text(&diag);
+	assert_non_null(strstr(printed, "\n20 errors\n"));
+	free(printed);
+	diag_fini(&diag);
+}
+
+static void of_many_complaints_the_first_of_the_file_are_kept(void **state)
+{
+	(void)state;
+	struct diag diag;
+	assert_int_equal(diag_open_memory(&diag, "t", "", 0), 0);
+	for (unsigned line = 300; line > 0; line--)
+		diag_error(&diag, (struct place){line, 1, 1}, NULL, "line %u", line);
+	assert_int_equal(diag.n_errors, 300);
+	assert_int_equal(diag.n_entries, DIAG_MAX);
+	for (unsigned i = 0; i < DIAG_MAX; i++)
+		assert_int_equal(diag.entries[i].at.line, i + 1);
+	diag_fini(&diag);
+}
+
+static void file_that_cannot_be_read_is_one_complaint(void **state)
+{
+	(void)state;
+	struct diag diag;
+	assert_int_equal(diag_open(&diag, "/nonexistent.yaml"), -ENOENT);
+	assert_printed(&diag,
+		       "/nonexistent.yaml: error: cannot be read: No such file or directory\n");
+	assert_int_equal(diag_open(&diag, "/"), -EISDIR);
+	diag_fini(&diag);
+}
+
+static void huge_file_is_refused_by_its_size(void **state)
+{
+	(void)state;
+	struct diag diag;
+	char path[] = "/tmp/tsuji-test-XXXXXX";
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, 100 << 20), 0);
+	close(fd);
+	assert_int_equal(diag_open(&diag, path), -EFBIG);
+	assert_non_null(strstr(diag.entries[0].message, "100 MiB are too large"));
+	assert_null(diag.text);
+	diag_fini(&diag);
+	unlink(path);
+}
+
+static void deep_nesting_is_refused_at_once(void **state)
+{
+	(void)state;
+	enum { DEPTH = 100000 };
+	struct diag diag;
+	char *text = malloc(DEPTH);
+	memset(text, '[', DEPTH);
+	assert_int_equal(diag_open_memory(&diag, "t", text, DEPTH), 0);
+	assert_null(config_read(&diag));
+	assert_int_equal(diag.n_errors, 1);
+	diag_fini(&diag);
+	free(text);
+}
+
+static void nearest_name_is_near(void **state)
+{
+	(void)state;
+	static const char *const names[] = {"addresses", "mtu", "neighbours", "via", NULL};
+	assert_string_equal(diag_nearest("adresses", names), "addresses");
+	assert_string_equal(diag_nearest("neighbors", names), "neighbours");
+	assert_string_equal(diag_nearest("mut", names), "mtu");
+	assert_string_equal(diag_nearest("via", names), "via");
+	assert_null(diag_nearest("gateway", names));
+	assert_null(diag_nearest("", names));
+	assert_null(diag_nearest("x", names));
+}
+
+/* ---- text forms ---- */
+
+static void addresses_have_one_form(void **state)
+{
+	(void)state;
+	static const char *const bad[] = {
+		"",	     "1",	   "1.2.3",    "1.2.3.",    "1.2.3.4.",
+		"1.2.3.4.5", "1.2.3.04",   "00.0.0.0", "256.0.0.0", " 1.2.3.4",
+		"1.2.3.4 ",  "1.2.3.4/24", "-1.2.3.4", "0x1.2.3.4", "1.2.3.99999999999",
+		"a.b.c.d",
+	};
+	be32 a;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_false(config_parse_address(bad[i], &a));
+	char buf[18];
+	assert_true(config_parse_address("255.0.10.200", &a));
+	assert_int_equal(be32_host(a), 0xff000ac8);
+	assert_string_equal(config_format_address(a, buf), "255.0.10.200");
+}
+
+static void prefixes_have_no_host_bits_and_interfaces_may(void **state)
+{
+	(void)state;
+	be32 a;
+	uint8_t len;
+	assert_true(config_parse_prefix("default", &a, &len));
+	assert_int_equal(a.raw, 0);
+	assert_int_equal(len, 0);
+	assert_true(config_parse_prefix("10.9.0.0/16", &a, &len));
+	assert_int_equal(len, 16);
+	assert_true(config_parse_prefix("10.9.0.1", &a, &len));
+	assert_int_equal(len, 32);
+	assert_false(config_parse_prefix("10.9.0.1/16", &a, &len));
+	assert_false(config_parse_prefix("10.9.0.0/016", &a, &len));
+	assert_false(config_parse_prefix("10.9.0.0/33", &a, &len));
+	assert_false(config_parse_prefix("10.9.0.0/", &a, &len));
+	assert_true(config_parse_interface("10.9.0.1/16", &a, &len));
+	assert_false(config_parse_interface("10.9.0.1", &a, &len));
+	assert_false(config_parse_interface("default", &a, &len));
+}
+
+static void macs_are_six_pairs(void **state)
+{
+	(void)state;
+	static const char *const bad[] = {
+		"",
+		"02",
+		"02:00:00:00:00",
+		"02:00:00:00:00:0",
+		"02:00:00:00:00:000",
+		"02:00:00:00:00:00:",
+		"02-00-00-00-00-00",
+		"0g:00:00:00:00:00",
+		"020000000000",
+		"02:00:00:00:00:01 ",
+	};
+	struct mac mac;
+	char buf[18];
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_false(config_parse_mac(bad[i], &mac));
+	assert_true(config_parse_mac("02:aB:00:00:00:Ff", &mac));
+	assert_string_equal(config_format_mac(mac, buf), "02:ab:00:00:00:ff");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ports_have_addresses_mtu_and_xdp),
+		cmocka_unit_test(routes_keep_what_the_file_says),
+		cmocka_unit_test(neighbours_lanes_and_frames_are_read),
+		cmocka_unit_test(file_with_one_port_has_the_defaults),
+		cmocka_unit_test(one_port_may_have_subnets_inside_each_other),
+		cmocka_unit_test(routes_may_differ_in_metric_only),
+		cmocka_unit_test(hundred_thousand_routes_are_read),
+		cmocka_unit_test(broken_yaml_is_reported_where_it_breaks),
+		cmocka_unit_test(keys_and_kinds_are_checked),
+		cmocka_unit_test(scalars_are_strict),
+		cmocka_unit_test(ports_and_addresses_are_checked),
+		cmocka_unit_test(routes_are_checked),
+		cmocka_unit_test(neighbours_are_checked),
+		cmocka_unit_test(complaint_shows_line_caret_and_hint),
+		cmocka_unit_test(columns_are_characters_and_tabs_stay_tabs),
+		cmocka_unit_test(complaint_cannot_write_to_the_terminal),
+		cmocka_unit_test(long_line_is_shown_in_part),
+		cmocka_unit_test(twenty_mistakes_are_found_in_one_pass_in_order),
+		cmocka_unit_test(of_many_complaints_the_first_of_the_file_are_kept),
+		cmocka_unit_test(file_that_cannot_be_read_is_one_complaint),
+		cmocka_unit_test(huge_file_is_refused_by_its_size),
+		cmocka_unit_test(deep_nesting_is_refused_at_once),
+		cmocka_unit_test(nearest_name_is_near),
+		cmocka_unit_test(addresses_have_one_form),
+		cmocka_unit_test(prefixes_have_no_host_bits_and_interfaces_may),
+		cmocka_unit_test(macs_are_six_pairs),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
