@@ -30,7 +30,9 @@ struct gate_meta {
 	shared_u16 checksum;    /* enum gate_checksum */
 	shared_u16 csum_start;  /* from the first byte of the frame */
 	shared_u16 csum_offset; /* from csum_start */
-	shared_u16 reserved;    /* zero; keeps data 4-byte aligned as XDP asks */
+	shared_u16 vlan_tci;    /* the VLAN tag that the skb carries beside its bytes ... */
+	shared_u16 vlan_proto;  /* ... and its ethertype, as on the wire; 0: none */
+	shared_u16 reserved;    /* zero; the size is a multiple of four, as XDP asks */
 };
 
 /* Counted by the gate on each port, read through its memory map. */

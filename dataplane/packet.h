@@ -25,6 +25,7 @@ enum packet_flag {
 	PACKET_OWN = 1 << 3,        /* made here: no TTL decrement, no redirect */
 	PACKET_OPTIONS = 1 << 4,    /* its IPv4 header has options, checked by ip4_input */
 	PACKET_LINK_GROUP = 1 << 5, /* it came in a link-layer broadcast or multicast */
+	PACKET_FLOOD = 1 << 6,      /* to every member of the bridge port_out, but not back by its wire */
 };
 
 /* Where a packet goes and how; filled by fib and neigh, obeyed by rewrite and egress. */
@@ -39,7 +40,8 @@ struct decision {
 struct packet {
 	uint8_t *data;        /* first byte of the link-layer header */
 	uint32_t len;         /* bytes of frame from data on */
-	uint16_t port_in;     /* PORT_NONE for packets made here */
+	uint16_t port_in;     /* a port, or the bridge whose leg it came up by; PORT_NONE: made here */
+	uint16_t wire;        /* the port whose wire it came from: what counters go by */
 	uint8_t verdict;      /* enum verdict */
 	uint8_t flags;        /* enum packet_flag */
 	uint16_t csum_start;  /* from data */
@@ -47,6 +49,7 @@ struct packet {
 	uint8_t icmp_pointer; /* for DROP_IP4_OPTIONS: offset of the bad byte */
 	uint8_t trace;        /* 1 + slot of the trace that follows it, 0: none */
 	uint16_t owner;       /* who has the frame now: written by frame.c only */
+	uint16_t refs;        /* places that have it: more than one while a flood leaves */
 	struct decision decision;
 	struct packet *next;  /* while HELD: the next in its neighbour's queue */
 };

@@ -19,6 +19,7 @@
 /* DOOR(id, name, text) */
 #define VERDICT_DOORS(DOOR)                                                              \
 	DOOR(TO_ETH, "eth", "just arrived")                                              \
+	DOOR(TO_BRIDGE, "bridge", "came in on a port of a bridge")                       \
 	DOOR(TO_ARP, "arp", "an ARP packet")                                             \
 	DOOR(TO_IP4, "ip4", "an IPv4 datagram for our MAC")                              \
 	DOOR(TO_LOCAL, "local", "an IPv4 datagram for an address of the router")         \
@@ -38,6 +39,14 @@
 #define VERDICT_DROPS(DROP)                                                              \
 	DROP(DROP_ETH_SHORT, "eth-short", -1, 0, "shorter than an Ethernet header")      \
 	DROP(DROP_ETH_NOT_OURS, "eth-not-ours", -1, 0, "addressed to another station's MAC") \
+	DROP(DROP_BRIDGE_SOURCE, "bridge-source", -1, 0, "its source MAC is a group address or the router's own") \
+	DROP(DROP_BRIDGE_RESERVED, "bridge-reserved", -1, 0, "addressed to 01:80:c2:00:00:0x, which no bridge forwards") \
+	DROP(DROP_BRIDGE_SAME_PORT, "bridge-same-port", -1, 0, "its destination is behind the port it came from") \
+	DROP(DROP_BRIDGE_ISOLATED, "bridge-isolated", -1, 0, "from one isolated port to another") \
+	DROP(DROP_BRIDGE_LOOP, "bridge-loop", -1, 0, "came in on a port that loop guard has blocked") \
+	DROP(DROP_BRIDGE_NO_PORT, "bridge-no-port", -1, 0, "no other port of the bridge takes it") \
+	DROP(DROP_BRIDGE_LOCAL, "bridge-local", -1, 0, "for the bridge itself, which has no use for it") \
+	DROP(DROP_BRIDGE_MTU, "bridge-mtu", -1, 0, "longer than the MTU of the port it should leave by") \
 	DROP(DROP_ARP_SHORT, "arp-short", -1, 0, "ARP packet cut short")                 \
 	DROP(DROP_ARP_FORMAT, "arp-format", -1, 0, "ARP for other hardware or protocol") \
 	DROP(DROP_ARP_OPERATION, "arp-operation", -1, 0, "ARP operation neither request nor reply") \

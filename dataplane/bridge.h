@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * bridge.h - room 3: the switch (IEEE 802.1Q 8.6; the Linux bridge is the reference).
+ *
+ * A bridge is a port of the table with members and no wire of its own (port.h): its *leg*.
+ * ARP and IPv4 see a frame that goes up as one that came in by the leg, and what they send
+ * by the leg finds its member in room egress.
+ */
+#ifndef TSUJI_BRIDGE_H
+#define TSUJI_BRIDGE_H
+
+#include "fdb.h"
+#include "frame.h"
+#include "port.h"
+#include "stats.h"
+
+/* A port that loop guard has blocked. Written by the worker, read by control. */
+struct bridge_block {
+	uint64_t until_ns;  /* 0: not blocked */
+	uint64_t n_blocked; /* how often it has been */
+	struct mac mac;     /* the source that flapped */
+	uint16_t other;     /* the port it flapped with */
+};
+
+/* What the room remembers between calls: the caller's, zero at first. */
+struct bridge_state {
+	struct bridge_block blocks[PORT_MAX];
+	struct bridge_flap {       /* sources that moved lately, a small table by hash */
+		struct mac mac;
+		uint16_t bridge, n_moves;
+		uint64_t since_ns;
+	} flaps[256];
+};
+
+/*
+ * TO_BRIDGE -> TO_EGRESS: decision.port_out is the member it leaves by, or the leg itself
+ * with PACKET_FLOOD set: to all members but the one it came from; TO_ARP or TO_IP4, with
+ * port_in set to the leg: for the bridge's own address; DROP_BRIDGE_*.
+ *
+ * A broadcast (and a multicast ARP or IPv4 frame) that the leg should hear as well is
+ * flooded, and a copy in a frame of its own, verdict TO_ARP or TO_IP4, is added to up, if
+ * the leg has addresses and the pool a frame; stats->created counts it. Checksums are
+ * left as they are. up has room for as many packets as v has.
+ *
+ * The source is learnt first, unless the port's learning is off, the source is a group
+ * address (DROP_BRIDGE_SOURCE), zero, or the router's own. A source that moves between two
+ * ports more than 5 times in a second blocks the one with the higher number for 30
+ * seconds: what comes in there is DROP_BRIDGE_LOOP, and egress sends nothing there.
+ */
+void bridge_input(const struct port_table *ports, struct fdb *fdb, struct frame_pool *pool,
+		  struct stats *stats, struct bridge_state *state, const struct vector *v,
+		  struct vector *up, uint64_t now_ns);
+
+static inline bool bridge_is_blocked(const struct bridge_state *state, uint16_t port, uint64_t now_ns)
+{
+	return unlikely(state->blocks[port].until_ns > now_ns);
+}
+
+#endif
