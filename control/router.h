@@ -20,8 +20,8 @@ struct router;
 
 /*
  * Takes over the ports of config (kept, and freed, by the router) in the current
- * namespace. Every listed interface must exist and be free. NULL with *why set, and
- * nothing left attached.
+ * namespace. Every listed interface must exist and be free. NULL with *why set, nothing
+ * left attached, and config still the caller's.
  */
 struct router *router_start(struct config *config, struct refusal *why);
 void router_stop(struct router *router);
@@ -41,21 +41,26 @@ void router_tick(struct router *router);
 
 /*
  * port: name, number, state ("up", "down", "lost"), reason, ifindex, mac, mtu, addresses
- * (one string, space-separated), xdp ("native", "generic"), lane ("socket"), rx_packets,
+ * (one string, space-separated), xdp ("native", "generic", null while lost), lane ("socket"), rx_packets,
  * rx_bytes, tx_packets, tx_bytes, rx_dropped, tx_dropped, rx_partial, gate_passed,
- * tx_kicks, tx_again, tx_busy, tx_nobufs, tx_netdown, rx_ring_full, rx_fill_empty.
+ * tx_kicks, tx_again, tx_busy, tx_nobufs, tx_netdown, tx_error, rx_ring_full, rx_fill_empty,
+ * losses (times it was up and then was not). reason is null while it is up.
  */
 json_t *router_show_ports(struct router *router);
-/* route: to, type, via, port, metric, source ("file", "live", "connected"), state ("used", "shadowed", "port-down"), hits. At most limit rows (0: all). */
+/* route: to ("default"), type, via, port (both null where there is none), metric, source ("file", "live", "connected"), state ("used", "shadowed", "port-down"), hits. At most limit rows (0: all). */
 json_t *router_show_routes(struct router *router, size_t limit);
-/* neigh: address, mac, port, state, source ("learnt", "file", "live"), age_ms (since confirmed), used_ms, queued. */
+/* neigh: address, mac (null: not known), port, state, source ("learnt", "file", "live"), age_ms (since confirmed) and used_ms (null: never), queued. */
 json_t *router_show_neighs(struct router *router);
-/* drops: port ("-" for packets made here), reason, text, packets. Only those not zero; all: every reason summed over ports. */
+/* drops: port ("-" for packets made here), reason, text, packets. Only those not zero; all: every reason summed over ports, without the key port. */
 json_t *router_show_drops(struct router *router, bool all);
 /* One object: frames, frames_free, frames_held, created, icmp_errors, icmp_limited ... balance. */
 json_t *router_show_stats(struct router *router);
 
-/* Live changes; -1 with *why set. add refuses an existing key (prefix and metric). del of a file's route is allowed until the next reload. */
+/*
+ * Live changes; -1 with *why set. add refuses an existing key (prefix and metric; port and
+ * address). del of a file's route or neighbour lasts until the next reload; of a route
+ * without a metric it takes the best. A neighbour without a port is the one in whose subnet it is.
+ */
 int router_route_add(struct router *router, const struct config_route *route, struct refusal *why);
 int router_route_del(struct router *router, const struct config_route *route, struct refusal *why);
 unsigned router_route_flush(struct router *router); /* the live ones */
@@ -63,7 +68,7 @@ int router_neigh_add(struct router *router, const struct config_neigh *neigh, st
 int router_neigh_del(struct router *router, const struct config_neigh *neigh, struct refusal *why);
 unsigned router_neigh_flush(struct router *router, const char *port); /* learnt ones; NULL: every port */
 
-/* Follows the next count packets that the pcap expression accepts ("" all). -1 with *why set. */
+/* Follows the next count packets (at most TRACE_SLOTS) that the pcap expression accepts ("" all). -1 with *why set. */
 int router_trace_arm(struct router *router, const char *expression, unsigned count, struct refusal *why);
 /* Finished walks: each an array of lines of text under "lines", plus "end", "port_in", "first", "last" (hex). */
 json_t *router_trace_collect(struct router *router);

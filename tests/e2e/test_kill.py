@@ -43,6 +43,7 @@ def after_a_kill_the_kernel_routes_if_it_was_told_to():
         tsuji.process.send_signal(signal.SIGKILL)
         tsuji.process.wait()
         lab.must("a", PING)
+        lab.start_tsuji().stop() # which clears away the socket of the killed one
 
 
 @test
