@@ -26,6 +26,28 @@ struct config_port {
 	unsigned n_addresses;
 	unsigned mtu;                     /* 68 to 3498; 0: the interface's own */
 	enum config_xdp xdp;
+
+	/* of a port in a bridge; the reader lists every bridged port here, named under ports: or not */
+	char bridge[CONFIG_NAME_SIZE];    /* empty: a routed port */
+	bool no_learning, no_flood, isolated;
+	char mirror[CONFIG_NAME_SIZE];    /* the port that gets a copy of all its frames; empty: none */
+};
+
+/*
+ * A bridge: its ports, and what makes it a routed interface (its leg). Its name stands
+ * wherever a port's may: in routes (port:), neighbours and mirror sources, not as a member
+ * or a mirror target.
+ */
+struct config_bridge {
+	char name[CONFIG_NAME_SIZE];
+	struct place at;
+	unsigned *ports;                  /* indices in config.ports, in the file's order */
+	unsigned n_ports;
+	struct config_address *addresses; /* of the leg; none: it only bridges */
+	unsigned n_addresses;
+	unsigned aging_s;                 /* 300 */
+	struct mac mac;                   /* zero: the lowest MAC of its ports */
+	char mirror[CONFIG_NAME_SIZE];    /* of all its ports; empty: none */
 };
 
 enum config_route_type { ROUTE_UNICAST, ROUTE_BLACKHOLE, ROUTE_UNREACHABLE, ROUTE_PROHIBIT };
@@ -52,6 +74,8 @@ enum config_transmit { TRANSMIT_AUTO, TRANSMIT_SOCKET, TRANSMIT_BURST };
 struct config {
 	struct config_port *ports;
 	unsigned n_ports;
+	struct config_bridge *bridges;
+	unsigned n_bridges;
 	struct config_route *routes;
 	size_t n_routes;
 	struct config_neigh *neighbours;

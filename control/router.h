@@ -53,6 +53,20 @@ json_t *router_show_routes(struct router *router, size_t limit);
 json_t *router_show_neighs(struct router *router);
 /* drops: port ("-" for packets made here), reason, text, packets. Only those not zero; all: every reason summed over ports, without the key port. */
 json_t *router_show_drops(struct router *router, bool all);
+/*
+ * fdb: mac, port, bridge, kind ("learnt", "static", "local"), age_ms (null: static, local),
+ * hits. Loop guard and the bounds are told by router_show_bridges().
+ */
+json_t *router_show_fdb(struct router *router);
+int router_fdb_add(struct router *router, struct mac mac, const char *port, struct refusal *why);
+int router_fdb_del(struct router *router, struct mac mac, const char *bridge, struct refusal *why); /* bridge NULL: the one that has it */
+/* Learnt entries of a bridge or port, NULL: of all. Returns how many. */
+unsigned router_fdb_flush(struct router *router, const char *name);
+/* Events since the last call: event ("appeared", "moved", "gone"), mac, bridge, port, before, age_ms. on: keep them from now on. */
+json_t *router_fdb_events(struct router *router);
+void router_fdb_watch(struct router *router, bool on);
+/* bridge: name, mac, mtu, addresses, ports, aging_s, entries, refused, blocked (ports that loop guard has blocked, with the MAC and for how long). */
+json_t *router_show_bridges(struct router *router);
 /* One object: frames, frames_free, frames_held, created, icmp_errors, icmp_limited ... balance. */
 json_t *router_show_stats(struct router *router);
 

@@ -11,6 +11,7 @@
 #define TSUJI_WORKER_H
 
 #include "fib.h"
+#include "bridge.h"
 #include "neigh.h"
 #include "port.h"
 #include "stats.h"
@@ -21,6 +22,7 @@ struct worker_config {
 	struct xsk_area *area;
 	uint32_t n_frames, frame_size;
 	struct neigh_config neigh;
+	struct fdb_config fdb;
 	uint32_t read_max;   /* frames read from a port per turn [2048] */
 	uint64_t spin_ns;    /* before it sleeps [50 us] */
 	uint8_t secret[16];  /* for the ICMP limiter's hash */
@@ -50,6 +52,9 @@ void worker_reclaim(struct worker *worker, uint16_t port);
 struct frame_pool *worker_pool(struct worker *worker); /* for xsk_config only */
 struct stats *worker_stats(struct worker *worker);     /* read with load_shared() */
 struct neigh_table *worker_neigh(struct worker *worker);
+struct fdb *worker_fdb(struct worker *worker);
+/* What loop guard has blocked: read with load_shared(). */
+const struct bridge_state *worker_bridge(struct worker *worker);
 struct trace_set *worker_traces(struct worker *worker); /* trace.h says which calls control may make */
 /* Makes a sleeping worker take a turn now: after neigh_add() and the like. */
 void worker_wake(struct worker *worker);

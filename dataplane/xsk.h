@@ -43,6 +43,7 @@ struct xsk_config {
 	uint16_t number;       /* the port's */
 	uint32_t ring_size;    /* entries of each ring: a power of two */
 	enum xsk_mode mode;    /* auto: native, else generic */
+	bool bridged;          /* take every frame but link-local control (01:80:c2:00:00:0x) */
 	struct frame_pool *pool;
 	struct stats *stats;
 };
