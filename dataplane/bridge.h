@@ -16,7 +16,6 @@
 
 /* A port that loop guard has blocked. Written by the worker, read by control. */
 struct bridge_block {
-	uint64_t until_ns;  /* 0: not blocked */
 	uint64_t n_blocked; /* how often it has been */
 	struct mac mac;     /* the source that flapped */
 	uint16_t other;     /* the port it flapped with */
@@ -24,6 +23,7 @@ struct bridge_block {
 
 /* What the room remembers between calls: the caller's, zero at first. */
 struct bridge_state {
+	uint64_t blocked_until_ns[PORT_MAX]; /* 0: never blocked; room egress reads it too */
 	struct bridge_block blocks[PORT_MAX];
 	struct bridge_flap {       /* sources that moved lately, a small table by hash */
 		struct mac mac;
@@ -53,7 +53,7 @@ void bridge_input(const struct port_table *ports, struct fdb *fdb, struct frame_
 
 static inline bool bridge_is_blocked(const struct bridge_state *state, uint16_t port, uint64_t now_ns)
 {
-	return unlikely(state->blocks[port].until_ns > now_ns);
+	return unlikely(state->blocked_until_ns[port] > now_ns);
 }
 
 #endif

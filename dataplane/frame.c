@@ -16,7 +16,9 @@ int frame_pool_init(struct frame_pool *pool, void *base, uint32_t size, uint32_t
 	pool->free = calloc(n_frames, sizeof(*pool->free));
 	/* The size is a multiple of the alignment, as aligned_alloc() wants it. */
 	pool->packets = aligned_alloc(CACHE_LINE, (size_t)n_frames * sizeof(struct packet));
-	if (!pool->free || !pool->packets) {
+	/* Half a megabyte that is never touched unless frames are flooded. */
+	pool->shares = calloc((size_t)PORT_MAX * ((n_frames + 63) / 64), sizeof(*pool->shares));
+	if (!pool->free || !pool->packets || !pool->shares) {
 		frame_pool_fini(pool);
 		return -ENOMEM;
 	}
@@ -29,8 +31,7 @@ int frame_pool_init(struct frame_pool *pool, void *base, uint32_t size, uint32_t
 
 void frame_pool_fini(struct frame_pool *pool)
 {
-	for (unsigned i = 0; i < PORT_MAX; i++)
-		free(pool->shares[i]);
+	free(pool->shares);
 	free(pool->free);
 	free(pool->packets);
 	*pool = (struct frame_pool){0};
@@ -70,12 +71,16 @@ void frame_move(struct frame_pool *pool, struct packet *p, uint16_t owner)
 	p->owner = owner;
 }
 
-/* The port's bitmap of shares, made when it first gets one; NULL: no memory. */
-static uint64_t *shares_of(struct frame_pool *pool, uint16_t port)
+/* The word and the bit that say whether port has a share of p. */
+static uint64_t *share_word(const struct frame_pool *pool, const struct packet *p, uint16_t port)
 {
-	if (unlikely(!pool->shares[port]))
-		pool->shares[port] = calloc((pool->n_frames + 63) / 64, sizeof(uint64_t));
-	return pool->shares[port];
+	size_t words = (pool->n_frames + 63) / 64;
+	return &pool->shares[port * words + frame_number(pool, p) / 64];
+}
+
+static uint64_t share_bit(const struct frame_pool *pool, const struct packet *p)
+{
+	return 1ull << frame_number(pool, p) % 64;
 }
 
 void frame_send(struct frame_pool *pool, struct packet *p, uint16_t port)
@@ -84,29 +89,24 @@ void frame_send(struct frame_pool *pool, struct packet *p, uint16_t port)
 		frame_move(pool, p, frame_owner(FRAME_TX, port));
 		return;
 	}
-	uint32_t number = frame_number(pool, p);
-	pool->shares[port][number / 64] |= 1ull << number % 64;
+	*share_word(pool, p, port) |= share_bit(pool, p);
 	frame_move(pool, p, FRAME_SHARED);
 }
 
 void frame_sent(struct frame_pool *pool, struct packet *p, uint16_t port)
 {
-	if (unlikely(p->owner == FRAME_SHARED)) {
-		uint32_t number = frame_number(pool, p);
-		pool->shares[port][number / 64] &= ~(1ull << number % 64);
-	}
+	if (unlikely(p->owner == FRAME_SHARED))
+		*share_word(pool, p, port) &= ~share_bit(pool, p);
 	frame_put(pool, p);
 }
 
 uint32_t frame_reclaim(struct frame_pool *pool, uint16_t port)
 {
-	const uint64_t *shares = pool->shares[port];
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < pool->n_frames; i++) {
 		struct packet *p = &pool->packets[i];
-		bool shared = shares && p->owner == FRAME_SHARED && shares[i / 64] >> i % 64 & 1;
-		if (shared)
+		if (p->owner == FRAME_SHARED && *share_word(pool, p, port) & share_bit(pool, p))
 			frame_sent(pool, p, port);
 		else if (p->owner == frame_owner(FRAME_RX, port) || p->owner == frame_owner(FRAME_TX, port))
 			frame_put(pool, p);

@@ -46,7 +46,7 @@ struct frame_pool {
 	uint32_t n_free;
 	uint32_t n_held;         /* kept by frame_move */
 	uint32_t *free;          /* a stack of frame numbers: the warmest comes first */
-	uint64_t *shares[PORT_MAX]; /* a bit for each frame: shared, and with that port; NULL: none ever was */
+	uint64_t *shares;        /* for each port a bit for each frame: shared, and with that port */
 	struct packet *packets;
 };
 

@@ -190,18 +190,33 @@ void *xsk_area_memory(struct xsk_area *area) { return area->memory; }
 
 /* -- receive ---------------------------------------------------------------------- */
 
+/* Puts the VLAN tag that travelled beside the bytes where it belongs: behind the MACs. */
+static void insert_tag(struct packet *p, const struct gate_meta *meta)
+{
+	const be16 tag[2] = {{meta->vlan_proto}, be16_from(meta->vlan_tci)};
+
+	p->data -= sizeof(tag);
+	p->len += sizeof(tag);
+	p->csum_start += sizeof(tag);
+	memmove(p->data, p->data + sizeof(tag), 2 * sizeof(struct mac));
+	memcpy(p->data + 2 * sizeof(struct mac), tag, sizeof(tag));
+}
+
 /* What the gate wrote in front of the frame, as packet flags. */
 static void read_meta(struct packet *p)
 {
-	const struct gate_meta *meta = (const struct gate_meta *)(p->data - sizeof(*meta));
+	struct gate_meta meta;
 
-	switch ((enum gate_checksum)meta->checksum) {
+	memcpy(&meta, p->data - sizeof(meta), sizeof(meta));
+	p->csum_start = meta.csum_start;
+	p->csum_offset = meta.csum_offset;
+	if (unlikely(meta.vlan_proto))
+		insert_tag(p, &meta);
+	switch ((enum gate_checksum)meta.checksum) {
 	case GATE_CHECKSUM_FULL:
 		return;
 	case GATE_CHECKSUM_PARTIAL:
 		p->flags = PACKET_PARTIAL;
-		p->csum_start = meta->csum_start;
-		p->csum_offset = meta->csum_offset;
 		return;
 	case GATE_CHECKSUM_UNKNOWN:
 		p->flags = PACKET_UNKNOWN;
@@ -245,7 +260,9 @@ static unsigned queue_rx(struct xsk_port *port, struct xsk_queue *q, struct pack
 			.data = pool->base + desc->addr,
 			.len = desc->len,
 			.port_in = port->number,
+			.wire = port->number,
 			.owner = p->owner,
+			.refs = 1,
 			.decision = {.port_out = PORT_NONE, .route = ROUTE_NONE},
 		};
 		frame_move(pool, p, FRAME_TURN);
@@ -289,7 +306,7 @@ static unsigned port_tx(struct io *io, struct packet *const *packets, unsigned n
 		desc->len = packets[i]->len;
 		desc->options = 0;
 		bytes += packets[i]->len;
-		frame_move(port->pool, packets[i], frame_owner(FRAME_TX, port->number));
+		frame_send(port->pool, packets[i], port->number);
 	}
 	xsk_ring_prod__submit(&q->tx, n);
 	q->sent += n;
@@ -305,7 +322,7 @@ static void queue_complete(struct xsk_port *port, struct xsk_queue *q)
 
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t offset = *xsk_ring_cons__comp_addr(&q->completion, index + i);
-		frame_put(port->pool, frame_at(port->pool, offset));
+		frame_sent(port->pool, frame_at(port->pool, offset), port->number);
 	}
 	if (n)
 		xsk_ring_cons__release(&q->completion, n);
@@ -414,14 +431,17 @@ static bool kernel_shows_skb(void)
 	return both;
 }
 
-static int gate_load(struct xsk_port *port, const char *name, struct xsk_error *error)
+static int gate_load(struct xsk_port *port, const struct xsk_config *config, struct xsk_error *error)
 {
+	int see_skb = port->native && is_veth(config->name) && kernel_shows_skb();
+
 	/* With the skb in view where we can, without it where that does not load. */
-	for (int see_skb = port->native && is_veth(name) && kernel_shows_skb(); see_skb >= 0; see_skb--) {
+	for (; see_skb >= 0; see_skb--) {
 		port->gate = gate_bpf__open();
 		if (!port->gate)
 			break;
 		port->gate->rodata->see_skb = see_skb;
+		port->gate->rodata->bridged = config->bridged;
 		if (gate_bpf__load(port->gate) == 0)
 			return 0;
 		gate_bpf__destroy(port->gate);
@@ -443,7 +463,7 @@ static int gate_attach(struct xsk_port *port, const struct xsk_config *config, s
 	switch (code) {
 	case EBUSY:
 	case EEXIST:
-		complain(error, code, "it already carries an XDP program: ip link set dev %s xdp off (or end the program that attached it)",
+		complain(error, code, "an XDP program is attached to it: ip link set dev %s xdp off (or end the program that attached it)",
 			 config->name);
 		break;
 	case ERANGE:
@@ -516,7 +536,7 @@ static struct xsk_port *port_try(struct xsk_area *area, const struct xsk_config 
 	port->queues = calloc(port->n_queues, sizeof(*port->queues));
 	if (!port->queues)
 		goto no_memory;
-	int code = gate_load(port, config->name, error);
+	int code = gate_load(port, config, error);
 	for (unsigned i = 0; !code && i < port->n_queues; i++)
 		code = queue_open(port, area, config, i, error);
 	if (!code)
