@@ -262,3 +262,16 @@ bool arp_request(const struct port *port, struct packet *p, be32 address, struct
 	p->verdict = TO_EGRESS;
 	return true;
 }
+
+void arp_announce(const struct port *port, struct packet *p, be32 address)
+{
+	struct arp_say say = {
+		.operation = ARP_REQUEST,
+		.to = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}},
+		.sender = address,
+		.target = address,
+	};
+
+	arp_write(p, port, &say);
+	p->verdict = TO_EGRESS;
+}

@@ -359,6 +359,7 @@ static struct packet *make_piece(struct frame_pool *pool, const struct packet *p
 
 	piece->len = (uint32_t)sizeof(struct eth_hdr) + c->header_len + len;
 	piece->port_in = p->port_in;
+	piece->wire = p->wire;
 	piece->flags = p->flags;
 	piece->verdict = p->verdict;
 	piece->decision = p->decision;

@@ -39,7 +39,7 @@ static unsigned punt_tx(struct io *io, struct packet *const *packets, unsigned n
 	unsigned i;
 
 	for (i = 0; i < n; i++) {
-		const struct port *port = port_get(lane->ports, packets[i]->port_in);
+		const struct port *port = port_get(lane->ports, packets[i]->wire);
 		if (!port || punt_one(lane, packets[i], port->ifindex))
 			break;
 		frame_put(lane->pool, packets[i]);

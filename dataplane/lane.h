@@ -20,7 +20,7 @@ struct punt_lane;
  */
 int punt_lane_open(struct punt_lane **lane, struct frame_pool *pool);
 void punt_lane_close(struct punt_lane *lane); /* NULL is fine */
-/* The lane as a way out: io_tx() hands over each packet at once, as received on its port_in. */
+/* The lane as a way out: io_tx() hands over each packet at once, as received on its wire. */
 struct io *punt_lane_io(struct punt_lane *lane);
 /* Which ports there are, for the interface numbers; constant until the next call. */
 void punt_lane_ports(struct punt_lane *lane, const struct port_table *ports);

@@ -21,6 +21,8 @@ void pipeline_init(struct pipeline *pl)
 	pl->egress.pool = pl->pool;
 	pl->egress.stats = pl->stats;
 	pl->egress.traces = pl->traces;
+	pl->egress.fdb = pl->fdb;
+	pl->egress.blocked_until_ns = pl->bridge.blocked_until_ns;
 	pl->egress.punt = pl->punt;
 }
 
@@ -43,7 +45,7 @@ static void note(struct pipeline *pl, enum verdict room, const struct vector *v)
 /* The packet is finished with: count it, and give its frame back. */
 static void end(struct pipeline *pl, struct packet *p)
 {
-	count_add(&stats_port(pl->stats, p->port_in)->ends[p->verdict], 1);
+	count_add(&stats_port(pl->stats, p->wire)->ends[p->verdict], 1);
 	if (unlikely(p->trace))
 		trace_end(pl->traces, p, pl->now_ns);
 	frame_put(pl->pool, p);
@@ -60,7 +62,7 @@ static void punt(struct pipeline *pl, struct packet *p)
 static void hold(struct pipeline *pl, struct packet *p)
 {
 	frame_move(pl->pool, p, FRAME_HELD);
-	count_add(&stats_port(pl->stats, p->port_in)->ends[HELD], 1);
+	count_add(&stats_port(pl->stats, p->wire)->ends[HELD], 1);
 }
 
 /* The ICMP error that a dropped packet asks for is added to errors. */
@@ -76,13 +78,21 @@ static void drop(struct pipeline *pl, struct packet *p, struct vector *errors)
 	end(pl, p);
 }
 
+/* Bridged frames leave as they came, but for a checksum left to hardware. */
+static void put(struct pipeline *pl, struct packet *p)
+{
+	if (p->flags & (PACKET_PARTIAL | PACKET_UNKNOWN))
+		offload_complete(p);
+	egress_put(&pl->egress, p, pl->now_ns);
+}
+
 /* Sees every packet of v to its end, or on to egress. */
 static void settle(struct pipeline *pl, const struct vector *v, struct vector *errors)
 {
 	for (unsigned i = 0; i < v->n; i++) {
 		struct packet *p = v->p[i];
 		if (p->verdict == TO_EGRESS)
-			egress_put(&pl->egress, p, pl->now_ns);
+			put(pl, p);
 		else if (p->verdict == PUNTED)
 			punt(pl, p);
 		else if (p->verdict == HELD)
@@ -191,7 +201,7 @@ static void release(struct pipeline *pl)
 static void count_arrivals(struct pipeline *pl, const struct vector *v)
 {
 	for (unsigned i = 0; i < v->n; i++) {
-		struct port_stats *s = stats_port(pl->stats, v->p[i]->port_in);
+		struct port_stats *s = stats_port(pl->stats, v->p[i]->wire);
 		count_add(&s->rx_packets, 1);
 		count_add(&s->rx_bytes, v->p[i]->len);
 		if (v->p[i]->flags & PACKET_PARTIAL)
@@ -199,16 +209,20 @@ static void count_arrivals(struct pipeline *pl, const struct vector *v)
 	}
 }
 
-void pipeline_packets(struct pipeline *pl, struct vector *v)
+/* A mirrored port's arrivals, as they came. */
+static void mirror_arrivals(struct pipeline *pl, const struct vector *v)
+{
+	for (unsigned i = 0; i < v->n; i++) {
+		const struct port *port = port_get(pl->ports, v->p[i]->wire);
+		if (unlikely(port && port->mirror != PORT_NONE))
+			egress_mirror(&pl->egress, v->p[i], port->mirror, pl->now_ns);
+	}
+}
+
+/* From ARP and IPv4 on: what came in by a routed port, or up from a bridge. */
+static void route(struct pipeline *pl, const struct vector *v)
 {
 	struct vector at, local;
-
-	count_arrivals(pl, v);
-	if (unlikely(trace_armed(pl->traces)))
-		trace_arrivals(pl->traces, v, pl->now_ns);
-
-	eth_input(pl->ports, v);
-	note(pl, TO_ETH, v);
 
 	vector_take(v, TO_ARP, &at);
 	if (at.n) {
@@ -228,6 +242,29 @@ void pipeline_packets(struct pipeline *pl, struct vector *v)
 	}
 
 	forward_and_settle(pl, v);
+}
+
+void pipeline_packets(struct pipeline *pl, struct vector *v)
+{
+	struct vector at, up = {0};
+
+	count_arrivals(pl, v);
+	mirror_arrivals(pl, v);
+	if (unlikely(trace_armed(pl->traces)))
+		trace_arrivals(pl->traces, v, pl->now_ns);
+
+	eth_input(pl->ports, v);
+	note(pl, TO_ETH, v);
+
+	vector_take(v, TO_BRIDGE, &at);
+	if (at.n) {
+		bridge_input(pl->ports, pl->fdb, pl->pool, pl->stats, &pl->bridge, &at, &up, pl->now_ns);
+		note(pl, TO_BRIDGE, &at);
+	}
+
+	route(pl, v);
+	if (up.n) /* after the broadcasts they are copies of */
+		route(pl, &up);
 }
 
 /* -- timers ----------------------------------------------------------------------- */
@@ -253,14 +290,33 @@ static void solicit(struct pipeline *pl)
 	}
 }
 
+void pipeline_announce(struct pipeline *pl, uint16_t number)
+{
+	const struct port *port = port_get(pl->ports, number);
+
+	for (unsigned i = 0; port && port->up && i < port->n_addresses; i++) {
+		struct packet *p = frame_get(pl->pool);
+		if (!p)
+			return;
+		arp_announce(port, p, port->addresses[i].address);
+		count_add(&pl->stats->created, 1);
+		count_add(&pl->stats->arp_requests, 1);
+		egress_put(&pl->egress, p, pl->now_ns);
+	}
+}
+
 void pipeline_end(struct pipeline *pl)
 {
 	solicit(pl);
 	release(pl);
+	fdb_age(pl->fdb, pl->now_ns);
 	egress_flush(&pl->egress, pl->now_ns);
 }
 
-uint64_t pipeline_next(const struct pipeline *pl) { return neigh_next(pl->neigh); }
+uint64_t pipeline_next(const struct pipeline *pl)
+{
+	return min_u64(neigh_next(pl->neigh), fdb_next(pl->fdb));
+}
 
 bool pipeline_balanced(const struct pipeline *pl)
 {

@@ -4,7 +4,11 @@
  *
  *      arrivals
  *         |
- *     2  eth ---------> arp --------------------------+  (replies, announcements)
+ *     2  eth
+ *      |     \                                        |
+ *      |   3 bridge: one member, or a flood ----------+
+ *      |     /    (up: the bridge's own address)      |
+ *      +----+-------> arp ----------------------------+  (replies, announcements)
  *         |                                           |
  *     4  ip4 ---> local (icmp): echo replies --+      |
  *         |                                    |      |
@@ -26,7 +30,9 @@
 #define TSUJI_PIPELINE_H
 
 #include "arp.h"
+#include "bridge.h"
 #include "egress.h"
+#include "fdb.h"
 #include "fib.h"
 #include "frame.h"
 #include "icmp.h"
@@ -40,6 +46,7 @@ struct pipeline {
 	struct frame_pool *pool;
 	struct stats *stats;
 	struct neigh_table *neigh;
+	struct fdb *fdb;
 	struct icmp_limiter *limiter;
 	struct trace_set *traces;
 	struct io *punt; /* NULL: what the kernel should have is dropped as DROP_PUNT */
@@ -49,6 +56,7 @@ struct pipeline {
 	uint64_t now_ns;
 	/* its own */
 	struct arp_state arp;
+	struct bridge_state bridge;
 	struct egress egress;
 };
 
@@ -58,7 +66,9 @@ void pipeline_init(struct pipeline *pl);
 void pipeline_begin(struct pipeline *pl, const struct port_table *ports, struct fib *fib, uint64_t now_ns);
 /* Up to VECTOR_SIZE packets that arrived, in order; all of one turn's come before pipeline_end. */
 void pipeline_packets(struct pipeline *pl, struct vector *v);
-/* Timers of the neighbour table, then everything queued leaves. */
+/* In a turn: tells the hosts on a port or a bridge that its addresses are at its MAC. */
+void pipeline_announce(struct pipeline *pl, uint16_t port);
+/* Timers of the neighbour table and the FDB, then everything queued leaves. */
 void pipeline_end(struct pipeline *pl);
 /* When a turn is needed although nothing arrives; UINT64_MAX: never. */
 uint64_t pipeline_next(const struct pipeline *pl);

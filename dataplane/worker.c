@@ -52,6 +52,9 @@ struct worker {
 	bool has_errand; /* also read without the lock, as a hint */
 	uint16_t reclaim;
 
+	bool has_announcements;
+	bool announce[PORT_MAX];
+
 	int wake_fd;
 	pthread_t thread;
 	bool running;
@@ -89,6 +92,15 @@ static unsigned read_port(struct worker *w, struct io *io)
 	return n;
 }
 
+/* Control sets a port's flag, then the hint; we clear the hint, then the flag. */
+static void announce(struct worker *w)
+{
+	__atomic_store_n(&w->has_announcements, false, __ATOMIC_SEQ_CST);
+	for (unsigned i = 0; i < PORT_MAX; i++)
+		if (__atomic_exchange_n(&w->announce[i], false, __ATOMIC_ACQ_REL))
+			pipeline_announce(&w->pipeline, (uint16_t)i);
+}
+
 /* Reads, carries and sends once; returns how many packets came in. */
 static unsigned turn(struct worker *w)
 {
@@ -101,6 +113,8 @@ static unsigned turn(struct worker *w)
 	for (unsigned i = 0; i < ports->n_ports; i++)
 		if (ports->ports[i] && ports->ports[i]->io)
 			n += read_port(w, ports->ports[i]->io);
+	if (unlikely(load_shared(&w->has_announcements)))
+		announce(w);
 	pipeline_end(&w->pipeline);
 	for (unsigned i = 0; i < ports->n_ports; i++)
 		if (ports->ports[i] && ports->ports[i]->io)
@@ -172,8 +186,7 @@ static void do_errand(struct worker *w)
 	if (likely(!load_shared(&w->has_errand)))
 		return;
 	pthread_mutex_lock(&w->lock);
-	frame_reclaim(&w->pool, frame_owner(FRAME_RX, w->reclaim));
-	frame_reclaim(&w->pool, frame_owner(FRAME_TX, w->reclaim));
+	frame_reclaim(&w->pool, w->reclaim);
 	store_shared(&w->has_errand, false);
 	pthread_cond_broadcast(&w->done);
 	pthread_mutex_unlock(&w->lock);
@@ -221,9 +234,10 @@ static int allocate(struct worker *w, const struct worker_config *config)
 	w->packets = calloc(w->read_max, sizeof(struct packet *));
 	w->fds = calloc(POLL_MAX, sizeof(*w->fds));
 	w->pipeline.neigh = neigh_new(&config->neigh);
+	w->pipeline.fdb = fdb_new(&config->fdb);
 	w->pipeline.limiter = icmp_limiter_new(config->secret);
 	if (!w->stats || !w->traces || !w->ports || !w->fib || !w->packets || !w->fds ||
-	    !w->pipeline.neigh || !w->pipeline.limiter)
+	    !w->pipeline.neigh || !w->pipeline.fdb || !w->pipeline.limiter)
 		return -ENOMEM;
 	return punt_lane_open(&w->punt, &w->pool);
 }
@@ -283,6 +297,7 @@ void worker_stop(struct worker *w)
 	punt_lane_close(w->punt);
 	icmp_limiter_free(w->pipeline.limiter);
 	neigh_free(w->pipeline.neigh);
+	fdb_free(w->pipeline.fdb);
 	port_table_free(w->ports);
 	fib_free(w->fib);
 	trace_set_free(w->traces);
@@ -318,6 +333,13 @@ void worker_reclaim(struct worker *w, uint16_t port)
 	pthread_mutex_unlock(&w->lock);
 }
 
+void worker_announce(struct worker *w, uint16_t port)
+{
+	__atomic_store_n(&w->announce[port], true, __ATOMIC_RELEASE);
+	__atomic_store_n(&w->has_announcements, true, __ATOMIC_RELEASE);
+	worker_wake(w);
+}
+
 void worker_wake(struct worker *w)
 {
 	const uint64_t one = 1;
@@ -333,6 +355,10 @@ struct frame_pool *worker_pool(struct worker *w) { return &w->pool; }
 struct stats *worker_stats(struct worker *w) { return w->stats; }
 
 struct neigh_table *worker_neigh(struct worker *w) { return w->pipeline.neigh; }
+
+struct fdb *worker_fdb(struct worker *w) { return w->pipeline.fdb; }
+
+const struct bridge_state *worker_bridge(struct worker *w) { return &w->pipeline.bridge; }
 
 struct trace_set *worker_traces(struct worker *w) { return w->traces; }
 

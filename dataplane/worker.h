@@ -56,6 +56,8 @@ struct fdb *worker_fdb(struct worker *worker);
 /* What loop guard has blocked: read with load_shared(). */
 const struct bridge_state *worker_bridge(struct worker *worker);
 struct trace_set *worker_traces(struct worker *worker); /* trace.h says which calls control may make */
+/* The next turn sends a gratuitous ARP request for each address of that port or leg. */
+void worker_announce(struct worker *worker, uint16_t port);
 /* Makes a sleeping worker take a turn now: after neigh_add() and the like. */
 void worker_wake(struct worker *worker);
 
