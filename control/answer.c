@@ -3,8 +3,9 @@
  * answer.c - from requests to calls of router.h, and back to rows.
  *
  * One table, handlers[], lists every command and verb. A handler returns rows or fills the
- * complaint. Selections (`port show r0`, `route show 10.0.0.0/8`) are made here, on the
- * rows, so that the router has one way to show each table.
+ * complaint. Selections (`port show r0`, `neigh show port r0`) are made here, on the rows,
+ * so that the router has one way to show each table; but a million routes are not made into
+ * rows for the sake of one.
  */
 #include "answer.h"
 
@@ -92,37 +93,13 @@ static json_t *port_show(struct router *router, json_t *arguments, struct compla
 
 /* -- route -- */
 
-/* The text of a prefix as the router writes it in "to", for comparison. */
-static bool same_prefix(const json_t *row, be32 prefix, uint8_t prefix_len)
-{
-	be32 to;
-	uint8_t to_len;
-
-	return request_prefix(text_of(row, "to"), &to, &to_len) && be32_equal(to, prefix) &&
-	       to_len == prefix_len;
-}
-
-static bool select_prefix(json_t *rows, const char *text, struct complaint *complaint)
-{
-	be32 prefix;
-	uint8_t prefix_len;
-
-	if (!text)
-		return true;
-	if (!request_prefix(text, &prefix, &prefix_len))
-		return complain(complaint, 2, "such as 10.9.0.0/16, 192.168.1.7 or default",
-				"\"%s\" is not an IPv4 prefix", text);
-	for (size_t i = json_array_size(rows); i-- > 0;)
-		if (!same_prefix(json_array_get(rows, i), prefix, prefix_len))
-			json_array_remove(rows, i);
-	return true;
-}
-
 static json_t *route_show(struct router *router, json_t *arguments, struct complaint *complaint)
 {
 	const char *to = NULL, *port = NULL;
 	json_int_t limit = -1;
 	json_error_t error;
+	uint8_t prefix_len;
+	be32 prefix;
 	json_t *rows;
 
 	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s?s, s?s, s?I}", "to", &to, "port",
@@ -130,97 +107,36 @@ static json_t *route_show(struct router *router, json_t *arguments, struct compl
 		complain(complaint, 2, NULL, "malformed request: %s", error.text);
 		return NULL;
 	}
+	if (to && !request_prefix(to, &prefix, &prefix_len)) {
+		complain(complaint, 2, "such as 10.9.0.0/16, 192.168.1.7 or default",
+			 "\"%s\" is not an IPv4 prefix", to);
+		return NULL;
+	}
 	if (limit < 0) /* one more than is shown tells the client that there are more */
-		limit = to || port ? 0 : REQUEST_ROUTES + 1;
-	rows = router_show_routes(router, limit);
+		limit = port ? 0 : REQUEST_ROUTES + 1;
+	rows = to ? router_show_route(router, prefix, prefix_len)
+		  : router_show_routes(router, limit);
 	select_rows(rows, "port", port);
-	if (select_prefix(rows, to, complaint))
-		return rows;
-	json_decref(rows);
-	return NULL;
-}
-
-/* The port that has address as its own, or NULL. */
-static const char *own_port(const json_t *ports, const char *address)
-{
-	for (size_t i = 0; i < json_array_size(ports); i++) {
-		const json_t *port = json_array_get(ports, i);
-		char addresses[4096], *save = NULL;
-
-		snprintf(addresses, sizeof(addresses), "%s", text_of(port, "addresses"));
-		for (char *a = strtok_r(addresses, " ", &save); a; a = strtok_r(NULL, " ", &save)) {
-			a[strcspn(a, "/")] = 0;
-			if (!strcmp(a, address))
-				return text_of(port, "name");
-		}
-	}
-	return NULL;
-}
-
-/* Longest prefix first, then lowest metric, as the FIB chooses. */
-static const json_t *best_route(const json_t *rows, be32 address)
-{
-	const json_t *best = NULL;
-	int best_len = -1;
-	json_int_t best_metric = 0;
-
-	for (size_t i = 0; i < json_array_size(rows); i++) {
-		const json_t *row = json_array_get(rows, i);
-		json_int_t metric = json_integer_value(json_object_get(row, "metric"));
-		be32 prefix;
-		uint8_t len;
-
-		if (strcmp(text_of(row, "state"), "used") ||
-		    !request_prefix(text_of(row, "to"), &prefix, &len) ||
-		    !ip4_in_prefix(address, prefix, len))
-			continue;
-		if (len < best_len || (len == best_len && metric >= best_metric))
-			continue;
-		best = row;
-		best_len = len;
-		best_metric = metric;
-	}
-	return best;
-}
-
-static json_t *found_route(const char *address, const json_t *route)
-{
-	json_t *row = json_pack("{s:s}", "destination", address);
-
-	json_object_update(row, (json_t *)route);
-	return json_pack("[o]", row);
+	return rows;
 }
 
 static json_t *route_get(struct router *router, json_t *arguments, struct complaint *complaint)
 {
 	const char *address = NULL;
-	const json_t *route;
-	json_t *ports, *rows, *found = NULL;
 	be32 wanted;
+	json_t *rows;
 
 	if (json_unpack_ex(arguments, NULL, JSON_STRICT, "{s:s}", "address", &address) ||
 	    !config_parse_address(address, &wanted)) {
 		complain(complaint, 2, "such as 192.168.0.2", "route get wants one IPv4 address");
 		return NULL;
 	}
-	ports = router_show_ports(router);
-	if (own_port(ports, address))
-		found = json_pack("[{s:s, s:s, s:s}]", "destination", address, "type", "local",
-				  "port", own_port(ports, address));
-	json_decref(ports);
-	if (found)
-		return found;
-	rows = router_show_routes(router, REQUEST_ROUTES + 1);
-	route = best_route(rows, wanted);
-	if (json_array_size(rows) > REQUEST_ROUTES)
-		complain(complaint, 1, "tsuji trace shows what becomes of packets",
-			 "route get answers for at most %d routes", REQUEST_ROUTES);
-	else if (route)
-		found = found_route(address, route);
-	else
-		complain(complaint, 1, NULL, "no route to %s", address);
+	rows = router_route_get(router, wanted);
+	if (json_array_size(rows))
+		return rows;
 	json_decref(rows);
-	return found;
+	complain(complaint, 1, NULL, "no route to %s", address);
+	return NULL;
 }
 
 static json_t *route_add(struct router *router, json_t *arguments, struct complaint *complaint)

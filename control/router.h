@@ -49,6 +49,14 @@ void router_tick(struct router *router);
 json_t *router_show_ports(struct router *router);
 /* route: to ("default"), type, via, port (both null where there is none), metric, source ("file", "live", "connected"), state ("used", "shadowed", "port-down"), hits. At most limit rows (0: all). */
 json_t *router_show_routes(struct router *router, size_t limit);
+/* The same rows, of the routes to one prefix: quick however many others there are. */
+json_t *router_show_route(struct router *router, be32 prefix, uint8_t prefix_len);
+/*
+ * What becomes of packets for address, as the tables in use have it: at most one row, with
+ * destination and then the keys of a route; or destination, type ("local", "broadcast")
+ * and port (null where the kernel alone has the address, on no port of ours). Empty: no route.
+ */
+json_t *router_route_get(struct router *router, be32 address);
 /* neigh: address, mac (null: not known), port, state, source ("learnt", "file", "live"), age_ms (since confirmed) and used_ms (null: never), queued. */
 json_t *router_show_neighs(struct router *router);
 /* drops: port ("-" for packets made here), reason, text, packets. Only those not zero; all: every reason summed over ports, without the key port. */

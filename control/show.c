@@ -135,6 +135,49 @@ json_t *router_show_routes(struct router *router, size_t limit)
 	return rows;
 }
 
+json_t *router_show_route(struct router *router, be32 prefix, uint8_t prefix_len)
+{
+	json_t *rows = json_array();
+	size_t n;
+	const struct route *routes = routes_to_prefix(&router->routes, prefix, prefix_len, &n);
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(rows, route_row(router, &routes[i]));
+	return rows;
+}
+
+/* The route that the FIB in use holds at index. */
+static const struct route *route_in_fib(const struct router *router, uint32_t index)
+{
+	const struct fib_route *chosen = fib_route(worker_fib(router->worker), index);
+	size_t n;
+	const struct route *routes =
+		routes_to_prefix(&router->routes, chosen->prefix, chosen->prefix_len, &n);
+	while (n && routes->index != index)
+		routes++, n--;
+	return n ? routes : NULL;
+}
+
+json_t *router_route_get(struct router *router, be32 address)
+{
+	const struct local *local = port_local(worker_ports(router->worker), address);
+	char text[20];
+	json_t *row = json_pack("{s:s}", "destination", config_format_address(address, text));
+	if (local) {
+		json_object_set_new(row, "type",
+				    json_string(local->broadcast ? "broadcast" : "local"));
+		json_object_set_new(row, "port", text_or_null(port_name(router, local->port)));
+		return json_pack("[o]", row);
+	}
+	uint32_t index = fib_lookup(worker_fib(router->worker), address);
+	const struct route *route = index == ROUTE_NONE ? NULL : route_in_fib(router, index);
+	if (!route) {
+		json_decref(row);
+		return json_array();
+	}
+	json_object_update_new(row, route_row(router, route));
+	return json_pack("[o]", row);
+}
+
 /* -- neighbours -- */
 
 struct neigh_rows {

@@ -45,6 +45,26 @@ json_t *router_show_routes(struct router *router, size_t limit)
 	return rows;
 }
 
+json_t *router_show_route(struct router *router, be32 prefix, uint8_t prefix_len)
+{
+	json_t *rows = json_array();
+	bool is_default = be32_is_zero(prefix) && !prefix_len;
+
+	json_array_append(rows, json_array_get(router->routes, is_default ? 0 : 1));
+	return rows;
+}
+
+json_t *router_route_get(struct router *router, be32 address)
+{
+	char text[18];
+
+	(void)router;
+	config_format_address(address, text);
+	return strcmp(text, "10.9.0.1") ? json_array()
+					: json_pack("[{s:s, s:s}]", "destination", text, "to",
+						    "10.0.0.0/8");
+}
+
 json_t *router_show_neighs(struct router *router)
 {
 	(void)router;
@@ -370,28 +390,24 @@ static void shows_answer_rows(void **state)
 	       "\"state\":\"used\",\"metric\":0}]}");
 	expect(h, fd, "{\"command\":\"route\",\"arguments\":{\"port\":\"r7\"}}",
 	       "{\"status\":0,\"rows\":[]}");
+	expect(h, fd,
+	       "{\"command\":\"route\",\"arguments\":{\"to\":\"10.0.0.0/8\",\"port\":\"r7\"}}",
+	       "{\"status\":0,\"rows\":[]}");
+	expect_status(h, fd, "{\"command\":\"route\",\"arguments\":{\"to\":\"10.0.0.1/8\"}}", 2);
 	close(fd);
 }
 
-static void route_get_takes_the_longest_usable_prefix(void **state)
+static void route_get_asks_the_router(void **state)
 {
 	struct house *h = *state;
 	int fd = dial(h);
 
 	expect(h, fd,
 	       "{\"command\":\"route\",\"verb\":\"get\",\"arguments\":{\"address\":\"10.9.0.1\"}}",
-	       "{\"status\":0,\"rows\":[{\"destination\":\"10.9.0.1\",\"to\":\"10.0.0.0/"
-	       "8\",\"type\":\"blackhole\","
-	       "\"port\":\"\",\"state\":\"used\",\"metric\":5}]}");
+	       "{\"status\":0,\"rows\":[{\"destination\":\"10.9.0.1\",\"to\":\"10.0.0.0/8\"}]}");
 	expect(h, fd,
-	       "{\"command\":\"route\",\"verb\":\"get\",\"arguments\":{\"address\":\"10.1.0.1\"}}",
-	       "{\"status\":0,\"rows\":[{\"destination\":\"10.1.0.1\",\"type\":\"local\",\"port\":"
-	       "\"r0\"}]}");
-	json_array_clear(h->router.routes);
-	expect_status(
-		h, fd,
-		"{\"command\":\"route\",\"verb\":\"get\",\"arguments\":{\"address\":\"8.8.8.8\"}}",
-		1);
+	       "{\"command\":\"route\",\"verb\":\"get\",\"arguments\":{\"address\":\"8.8.8.8\"}}",
+	       "{\"status\":1,\"error\":\"no route to 8.8.8.8\"}");
 	expect_status(
 		h, fd,
 		"{\"command\":\"route\",\"verb\":\"get\",\"arguments\":{\"address\":\"8.8\"}}", 2);
@@ -887,7 +903,7 @@ int main(void)
 		HOUSE_TEST(file_that_is_no_socket_is_kept),
 		cmocka_unit_test(path_too_long_is_refused),
 		HOUSE_TEST(shows_answer_rows),
-		HOUSE_TEST(route_get_takes_the_longest_usable_prefix),
+		HOUSE_TEST(route_get_asks_the_router),
 		HOUSE_TEST(route_add_reaches_the_router),
 		HOUSE_TEST(bad_routes_change_nothing),
 		HOUSE_TEST(neighbours_are_added_and_deleted),
