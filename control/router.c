@@ -28,14 +28,41 @@
 
 /* -- publishing -- */
 
+static bool same_addresses(const struct port *a, const struct port *b)
+{
+	bool same = a->n_addresses == b->n_addresses;
+	for (unsigned i = 0; same && i < a->n_addresses; i++)
+		same = be32_equal(a->addresses[i].address, b->addresses[i].address);
+	return same;
+}
+
+/* Whether hosts there must learn where its addresses are: they are new, or at another MAC. */
+static bool has_news(const struct port *port, const struct port *before)
+{
+	return port->up &&
+	       (!before || !before->up || strcmp(before->name, port->name) != 0 ||
+		!mac_equal(before->mac, port->mac) || !same_addresses(before, port));
+}
+
+/* After publishing, before the old table is freed. */
+static void announce(struct router *router, const struct port_table *before)
+{
+	const struct port_table *now = worker_ports(router->worker);
+	for (unsigned i = 0; i < now->n_ports; i++)
+		if (now->ports[i] && has_news(now->ports[i], port_get(before, i)))
+			worker_announce(router->worker, i);
+}
+
 /* Publishes what is not NULL, and frees what it replaces. */
 static void publish(struct router *router, struct port_table *table, struct fib *fib)
 {
 	struct port_table *old_table = (struct port_table *)worker_ports(router->worker);
 	struct fib *old_fib = worker_fib(router->worker);
 	worker_publish(router->worker, table, fib);
-	if (table)
+	if (table) {
+		announce(router, old_table);
 		ports_table_free(old_table);
+	}
 	if (fib) {
 		routes_settle(&router->routes, old_fib);
 		fib_free(old_fib);
@@ -132,6 +159,7 @@ static void commit(struct router *router, struct config *config, struct next *ne
 	ports_settle(router);
 	prune_live_routes(router);
 	*neighbours = neighbours_follow(router, old, old_table);
+	announce(router, old_table);
 	ports_table_free(old_table);
 	fib_free(old_fib);
 	routes_fini(&old_routes);
