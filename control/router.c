@@ -282,6 +282,13 @@ static size_t say(char *text, size_t size, size_t len, char sign, size_t n, cons
 			      n > 1 ? "s" : "");
 }
 
+static size_t changed_lanes(const struct config *a, const struct config *b)
+{
+	return (a->lanes.transmit != b->lanes.transmit) +
+	       (a->lanes.flow_cache != b->lanes.flow_cache) +
+	       (a->lanes.far_end_prepare != b->lanes.far_end_prepare);
+}
+
 static void summarize(const struct config *old, const struct config *now,
 		      const struct route_changes *routes,
 		      const struct neighbour_changes *neighbours, char *text, size_t size)
@@ -303,6 +310,7 @@ static void summarize(const struct config *old, const struct config *now,
 	len = say(text, size, len, '+', neighbours->added, "neighbour");
 	len = say(text, size, len, '-', neighbours->removed, "neighbour");
 	len = say(text, size, len, '~', neighbours->changed, "neighbour");
+	len = say(text, size, len, '~', changed_lanes(old, now), "lane setting");
 	if (!len)
 		snprintf(text, size, "no change");
 }
