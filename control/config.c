@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * config - the router file, read from the top: ports first, since routes and neighbours
- * are checked against their subnets; then lanes and the frame pool.
+ * config - the router file, read from the top: ports, then the bridges that some of them
+ * are in, since routes and neighbours are checked against the subnets of both; then lanes
+ * and the frame pool.
  *
  * A mistake costs the value it is in, and reading goes on. Only at the end do errors
  * decide: a struct config that anybody gets has none.
  */
 #include "config_reader.h"
-#include "../dataplane/packet.h"
 
 #include <stdlib.h>
 
@@ -21,33 +21,6 @@ static const char *const file_keys[] = {
 	[BRIDGES] = "bridges",
 	[NAT] = "nat",
 	[FILTER] = "filter",
-	NULL,
-};
-
-enum {
-	PORT_ADDRESSES,
-	PORT_MTU,
-	PORT_XDP,
-	PORT_LEARNING,
-	PORT_FLOOD,
-	PORT_ISOLATED,
-	PORT_MIRROR,
-	N_PORT_KEYS
-};
-static const char *const port_keys[] = {
-	[PORT_ADDRESSES] = "addresses",
-	[PORT_MTU] = "mtu",
-	[PORT_XDP] = "xdp",
-	[PORT_LEARNING] = "learning",
-	[PORT_FLOOD] = "flood",
-	[PORT_ISOLATED] = "isolated",
-	[PORT_MIRROR] = "mirror",
-	NULL,
-};
-static const char *const xdp_words[] = {
-	[XDP_AUTO] = "auto",
-	[XDP_NATIVE] = "native",
-	[XDP_GENERIC] = "generic",
 	NULL,
 };
 
@@ -68,8 +41,6 @@ static const char *const far_end_words[] = {"leave", "prepare", NULL};
 
 /* A frame of 2 KiB each: from 2 MiB, where a ring of each port still gets some, to 2 GiB. */
 enum { FRAMES_MIN = 1024, FRAMES_MAX = 1 << 20, FRAMES_DEFAULT = 16384, FRAMES_STEP = 64 };
-/* The largest MTU a user may mean; above MTU_ROUTER_MAX they are told why not. */
-enum { MTU_JUMBO = 65535 };
 
 static void refuse_unbuilt(struct diag *diag, const struct yaml_entry *entry, const char *instead)
 {
@@ -77,134 +48,6 @@ static void refuse_unbuilt(struct diag *diag, const struct yaml_entry *entry, co
 		diag_error(diag, yaml_place(entry->key), "leave it out",
 			   "%s: is not supported yet: %s", entry->key->text, instead);
 }
-
-/* ---- ports ---- */
-
-static void read_mtu(struct config_reader *r, const struct yaml_node *node, unsigned *mtu)
-{
-	uint32_t value;
-	if (!yaml_read_number(r->diag, node, "mtu", MTU_MIN, MTU_JUMBO, &value))
-		return;
-	if (value > MTU_ROUTER_MAX)
-		diag_error(r->diag, yaml_place(node),
-			   "the largest frame of the pool is 4 KiB, which carries an MTU of 3498 "
-			   "beside what the kernel keeps there",
-			   "mtu: %u does not fit into one frame", value);
-	*mtu = value;
-}
-
-static void read_port(struct config_reader *r, const struct yaml_node *key,
-		      struct config_port *port)
-{
-	struct yaml_entry keys[N_PORT_KEYS];
-	unsigned xdp = XDP_AUTO;
-	char what[CONFIG_NAME_SIZE + 8];
-	if (!config_read_name(r->diag, key, "a port's name", port->name))
-		snprintf(port->name, sizeof(port->name), "?");
-	port->at = yaml_place(key);
-	snprintf(what, sizeof(what), "port %s", port->name);
-	if (!yaml_read_map(r->diag, key->next, what, port_keys, keys))
-		return;
-	for (unsigned i = PORT_LEARNING; i <= PORT_MIRROR; i++)
-		refuse_unbuilt(r->diag, &keys[i], "this version routes between ports");
-	if (keys[PORT_ADDRESSES].value)
-		port->addresses = config_read_interfaces(r->diag, keys[PORT_ADDRESSES].value,
-							 "addresses", &port->n_addresses);
-	if (keys[PORT_MTU].value)
-		read_mtu(r, keys[PORT_MTU].value, &port->mtu);
-	if (keys[PORT_XDP].value &&
-	    yaml_read_choice(r->diag, keys[PORT_XDP].value, "xdp", xdp_words, &xdp))
-		port->xdp = xdp;
-}
-
-static void read_ports(struct config_reader *r, const struct yaml_node *node)
-{
-	struct config *config = r->config;
-	const struct yaml_node *key = yaml_first_key(r->diag, node, "ports");
-	size_t n = yaml_count(key) / 2;
-	if (n == 0 && (node->kind == YAML_MAP || node->kind == YAML_EMPTY))
-		diag_error(r->diag, yaml_place(node), "such as r0: {addresses: [192.168.1.1/24]}",
-			   "ports: lists no port");
-	if (n > PORT_MAX) {
-		diag_error(r->diag, yaml_place(node), NULL, "ports: lists %zu ports: at most %d", n,
-			   PORT_MAX);
-		n = PORT_MAX;
-	}
-	config->ports = config_alloc(r->diag, n, sizeof(*config->ports));
-	for (; config->ports && config->n_ports < n; key = key->next->next)
-		read_port(r, key, &config->ports[config->n_ports++]);
-}
-
-/* ---- what routes and neighbours ask of ports ---- */
-
-bool config_read_port_name(struct config_reader *r, const struct yaml_node *node, char *name,
-			   unsigned *port)
-{
-	const struct config *config = r->config;
-	const char *names[PORT_MAX + 1] = {NULL};
-	const char *text = yaml_read_text(r->diag, node, "port");
-	if (!text)
-		return false;
-	for (unsigned i = 0; i < config->n_ports; i++) {
-		if (!strcmp(config->ports[i].name, text)) {
-			memcpy(name, config->ports[i].name, CONFIG_NAME_SIZE);
-			*port = i;
-			return true;
-		}
-		names[i] = config->ports[i].name;
-	}
-	char hint[64] = "list it under ports:";
-	const char *nearest = diag_nearest(text, names);
-	if (nearest)
-		snprintf(hint, sizeof(hint), "did you mean \"%s\"?", nearest);
-	diag_error(r->diag, yaml_place(node), hint, "port: \"%.40s\" is not under ports:", text);
-	return false;
-}
-
-static void complain_no_subnet(struct config_reader *r, const struct yaml_node *node,
-			       const char *what, unsigned port)
-{
-	const char *hint = r->ports_broken ? "correct the addresses above first"
-					   : "addresses: says which subnets are connected";
-	if (port == SUBNET_ANY_PORT)
-		diag_error(r->diag, yaml_place(node), hint, "%s %s is on no connected subnet", what,
-			   node->text);
-	else
-		diag_error(r->diag, yaml_place(node), hint, "%s %s is on no subnet of %s", what,
-			   node->text, r->config->ports[port].name);
-}
-
-const struct subnet *config_find_station(struct config_reader *r, const struct yaml_node *node,
-					 const char *what, be32 address, unsigned port)
-{
-	char hint[96], buf[18];
-	if (r->subnets.overlap)
-		return NULL;
-	const struct subnet *own = subnet_find_own(&r->subnets, address);
-	if (own) {
-		snprintf(hint, sizeof(hint), "%s has it, on line %u",
-			 r->config->ports[own->port].name, own->address->at.line);
-		diag_error(r->diag, yaml_place(node), hint,
-			   "%s %s is an own address, not a neighbour's", what, node->text);
-		return NULL;
-	}
-	const struct subnet *subnet = subnet_find(&r->subnets, address, port);
-	if (!subnet) {
-		complain_no_subnet(r, node, what, port);
-		return NULL;
-	}
-	be32 first = be32_from(subnet->first);
-	if (config_is_subnet_end(address, first, subnet->address->prefix_len)) {
-		snprintf(hint, sizeof(hint), "no host in %s/%u can have it",
-			 config_format_address(first, buf), subnet->address->prefix_len);
-		diag_error(r->diag, yaml_place(node), hint, "%s %s is its subnet's %s address",
-			   what, node->text, be32_equal(address, first) ? "network" : "broadcast");
-		return NULL;
-	}
-	return subnet;
-}
-
-/* ---- the rest ---- */
 
 static void read_lanes(struct config_reader *r, const struct yaml_node *node)
 {
@@ -239,20 +82,36 @@ static void read_frames(struct config_reader *r, const struct yaml_node *node)
 	r->config->frames = frames;
 }
 
+/* misnamed: the file has unknown keys, one of which may have been meant as ports:. */
+static void read_all_ports(struct config_reader *r, const struct yaml_node *file,
+			   const struct yaml_entry *keys, bool misnamed)
+{
+	unsigned errors_before = r->diag->n_errors;
+	const struct yaml_node *bridges = keys[BRIDGES].value;
+	if (keys[PORTS].value)
+		config_read_ports(r, keys[PORTS].value);
+	if (bridges)
+		config_read_bridges(r, bridges);
+	config_finish_ports(r);
+	r->ports_broken = r->diag->n_errors > errors_before;
+	if (r->config->n_ports || r->ports_broken || misnamed)
+		return;
+	if (keys[PORTS].value)
+		diag_error(r->diag, yaml_place(keys[PORTS].value),
+			   "such as r0: {addresses: [192.168.1.1/24]}", "ports: lists no port");
+	else
+		diag_error(r->diag, yaml_place(file),
+			   "such as ports: {r0: {addresses: [192.168.1.1/24]}}",
+			   "a router needs ports:");
+}
+
 static void read_sections(struct config_reader *r, const struct yaml_node *node)
 {
 	struct yaml_entry keys[N_KEYS];
 	unsigned errors_before = r->diag->n_errors;
 	if (!yaml_read_map(r->diag, node, "a router file", file_keys, keys))
 		return;
-	unsigned errors_in_keys = r->diag->n_errors;
-	if (keys[PORTS].value)
-		read_ports(r, keys[PORTS].value);
-	else if (errors_in_keys == errors_before)
-		diag_error(r->diag, yaml_place(node),
-			   "such as ports: {r0: {addresses: [192.168.1.1/24]}}",
-			   "a router needs ports:");
-	r->ports_broken = r->diag->n_errors > errors_in_keys;
+	read_all_ports(r, node, keys, r->diag->n_errors > errors_before);
 	if (!subnet_table_init(&r->subnets, r->config, r->diag))
 		return;
 	subnet_table_check(&r->subnets, r->config, r->diag);
@@ -265,7 +124,6 @@ static void read_sections(struct config_reader *r, const struct yaml_node *node)
 		read_lanes(r, keys[LANES].value);
 	if (keys[FRAMES].value)
 		read_frames(r, keys[FRAMES].value);
-	refuse_unbuilt(r->diag, &keys[BRIDGES], "this version routes between ports");
 	refuse_unbuilt(r->diag, &keys[NAT], "this version routes without translating addresses");
 	refuse_unbuilt(r->diag, &keys[FILTER], "this version forwards whatever it can route");
 }
@@ -320,7 +178,12 @@ void config_free(struct config *config)
 		return;
 	for (unsigned i = 0; i < config->n_ports; i++)
 		free(config->ports[i].addresses);
+	for (unsigned i = 0; i < config->n_bridges; i++) {
+		free(config->bridges[i].ports);
+		free(config->bridges[i].addresses);
+	}
 	free(config->ports);
+	free(config->bridges);
 	free(config->routes);
 	free(config->neighbours);
 	free(config);

@@ -30,13 +30,14 @@ struct config_port {
 	/* of a port in a bridge; the reader lists every bridged port here, named under ports: or not */
 	char bridge[CONFIG_NAME_SIZE];    /* empty: a routed port */
 	bool no_learning, no_flood, isolated;
+
 	char mirror[CONFIG_NAME_SIZE];    /* the port that gets a copy of all its frames; empty: none */
 };
 
 /*
  * A bridge: its ports, and what makes it a routed interface (its leg). Its name stands
  * wherever a port's may: in routes (port:), neighbours and mirror sources, not as a member
- * or a mirror target.
+ * or a mirror target. Ports and bridges are PORT_MAX together at most.
  */
 struct config_bridge {
 	char name[CONFIG_NAME_SIZE];
@@ -47,7 +48,7 @@ struct config_bridge {
 	unsigned n_addresses;
 	unsigned aging_s;                 /* 300 */
 	struct mac mac;                   /* zero: the lowest MAC of its ports */
-	char mirror[CONFIG_NAME_SIZE];    /* of all its ports; empty: none */
+	char mirror[CONFIG_NAME_SIZE];    /* of its ports that have none of their own; empty: none */
 };
 
 enum config_route_type { ROUTE_UNICAST, ROUTE_BLACKHOLE, ROUTE_UNREACHABLE, ROUTE_PROHIBIT };
@@ -94,8 +95,11 @@ struct config {
  * errors), unknown keys (with the nearest known one), every value's form; duplicate
  * addresses; overlapping subnets of two ports; gateways on no connected subnet, equal to
  * an own address, or a network or broadcast address; two routes with the same prefix and metric; neighbours
- * outside their port's subnets; ports named but not listed; bridges, nat and filter (not
- * supported yet). A million routes are read in about a second.
+ * outside their port's subnets; ports named but not listed. A bridge has at least one port;
+ * a port is in one bridge at most, then has no addresses, and is routed through by nobody;
+ * only such a port has flags. A mirror is a listed port without addresses, bridge or mirror
+ * of its own. nat and filter are refused (not supported yet). A million routes are read in
+ * about a second.
  */
 struct config *config_read(struct diag *diag);
 /* The same for a router file inside another. far_end_prepare: what lanes.far-end is if not given. */

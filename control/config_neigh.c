@@ -37,7 +37,7 @@ static bool read_neigh(struct config_reader *r, const struct yaml_node *node,
 	const struct subnet *subnet =
 		config_find_station(r, keys[ADDRESS].value, "neighbour", neigh->address, port);
 	if (subnet)
-		memcpy(neigh->port, r->config->ports[subnet->port].name, CONFIG_NAME_SIZE);
+		memcpy(neigh->port, subnet_port_name(r->config, subnet->port), CONFIG_NAME_SIZE);
 	return good && subnet;
 }
 

@@ -193,6 +193,183 @@ static void hundred_thousand_routes_are_read(void **state)
 	free(text);
 }
 
+/* ---- bridges ---- */
+
+static const char bridge_file[] =
+	"bridges:\n"
+	"  br0:\n"
+	"    ports: [r2, r3, r1]\n"
+	"    addresses: [192.168.10.1/24, 10.0.0.1/32]\n"
+	"    aging: 10\n"
+	"    mac: \"02:00:00:00:10:01\"\n"
+	"    mirror: r4\n"
+	"  br1: {ports: [r5]}\n"
+	"ports:\n"
+	"  r0: {addresses: [192.168.1.1/24], mirror: r4}\n"
+	"  r1: {learning: off, flood: off, isolated: on, mtu: 1400}\n"
+	"  r2: {learning: on, flood: true, isolated: false, mirror: r6, xdp: native, addresses: "
+	"[]}\n"
+	"  r4:\n"
+	"  r6: {}\n"
+	"routes:\n"
+	"  - {to: default, via: 192.168.10.254}\n"
+	"  - {to: 10.1.0.0/16, port: br0}\n"
+	"  - {to: 10.2.0.0/16, via: 192.168.10.9, port: br0}\n"
+	"neighbours:\n"
+	"  - {address: 192.168.10.2, mac: \"02:00:00:00:10:02\"}\n"
+	"  - {address: 192.168.10.3, mac: \"02:00:00:00:10:03\", port: br0}\n";
+
+static void assert_addresses(const struct config_address *a, unsigned n_a,
+			     const struct config_address *b, unsigned n_b)
+{
+	assert_int_equal(n_a, n_b);
+	for (unsigned i = 0; i < n_a; i++) {
+		assert_int_equal(a[i].address.raw, b[i].address.raw);
+		assert_int_equal(a[i].prefix_len, b[i].prefix_len);
+		assert_place(a[i].at, b[i].at.line, b[i].at.column, b[i].at.length);
+	}
+}
+
+static void assert_port(const struct config_port *a, const struct config_port *b)
+{
+	assert_string_equal(a->name, b->name);
+	assert_place(a->at, b->at.line, b->at.column, b->at.length);
+	assert_addresses(a->addresses, a->n_addresses, b->addresses, b->n_addresses);
+	assert_int_equal(a->mtu, b->mtu);
+	assert_int_equal(a->xdp, b->xdp);
+	assert_string_equal(a->bridge, b->bridge);
+	assert_int_equal(a->no_learning, b->no_learning);
+	assert_int_equal(a->no_flood, b->no_flood);
+	assert_int_equal(a->isolated, b->isolated);
+	assert_string_equal(a->mirror, b->mirror);
+}
+
+static void assert_bridge(const struct config_bridge *a, const struct config_bridge *b)
+{
+	assert_string_equal(a->name, b->name);
+	assert_place(a->at, b->at.line, b->at.column, b->at.length);
+	assert_int_equal(a->n_ports, b->n_ports);
+	assert_memory_equal(a->ports, b->ports, a->n_ports * sizeof(*a->ports));
+	assert_addresses(a->addresses, a->n_addresses, b->addresses, b->n_addresses);
+	assert_int_equal(a->aging_s, b->aging_s);
+	assert_true(mac_equal(a->mac, b->mac));
+	assert_string_equal(a->mirror, b->mirror);
+}
+
+static void bridged_ports_have_flags_and_the_unlisted_come_last(void **state)
+{
+	(void)state;
+	struct config_address address = {ip("192.168.1.1"), 24, {10, 20, 14}};
+	const struct config_port expected[] = {
+		{.name = "r0", .at = {10, 3, 2}, .addresses = &address, .n_addresses = 1,
+		 .mirror = "r4"},
+		{.name = "r1", .at = {11, 3, 2}, .mtu = 1400, .bridge = "br0", .no_learning = true,
+		 .no_flood = true, .isolated = true},
+		{.name = "r2", .at = {12, 3, 2}, .xdp = XDP_NATIVE, .bridge = "br0",
+		 .mirror = "r6"},
+		{.name = "r4", .at = {13, 3, 2}},
+		{.name = "r6", .at = {14, 3, 2}},
+		{.name = "r3", .at = {3, 17, 2}, .bridge = "br0"},
+		{.name = "r5", .at = {8, 17, 2}, .bridge = "br1"},
+	};
+	struct config *c = read_good(bridge_file);
+	assert_int_equal(c->n_ports, ARRAY_SIZE(expected));
+	for (unsigned i = 0; i < c->n_ports; i++)
+		assert_port(&c->ports[i], &expected[i]);
+	config_free(c);
+}
+
+static void bridges_have_ports_and_a_leg(void **state)
+{
+	(void)state;
+	struct config_address addresses[] = {
+		{ip("192.168.10.1"), 24, {4, 17, 15}},
+		{ip("10.0.0.1"), 32, {4, 34, 11}},
+	};
+	unsigned ports0[] = {2, 5, 1}, ports1[] = {6};
+	const struct config_bridge expected[] = {
+		{.name = "br0", .at = {2, 3, 3}, .ports = ports0, .n_ports = 3,
+		 .addresses = addresses, .n_addresses = 2, .aging_s = 10,
+		 .mac = {{2, 0, 0, 0, 0x10, 1}}, .mirror = "r4"},
+		{.name = "br1", .at = {8, 3, 3}, .ports = ports1, .n_ports = 1, .aging_s = 300},
+	};
+	struct config *c = read_good(bridge_file);
+	assert_int_equal(c->n_bridges, ARRAY_SIZE(expected));
+	for (unsigned i = 0; i < c->n_bridges; i++)
+		assert_bridge(&c->bridges[i], &expected[i]);
+	config_free(c);
+}
+
+static void file_may_have_nothing_but_a_bridge(void **state)
+{
+	(void)state;
+	struct config *c = read_good("ports:\nbridges: {br0: {ports: [r0]}}\n");
+	assert_int_equal(c->n_ports, 1);
+	assert_string_equal(c->ports[0].bridge, "br0");
+	config_free(c);
+	c = read_good("ports: {r0}\nbridges: {}\n");
+	assert_int_equal(c->n_bridges, 0);
+	config_free(c);
+}
+
+static void routes_and_neighbours_may_be_on_a_bridge(void **state)
+{
+	(void)state;
+	struct config *c = read_good(bridge_file);
+	assert_int_equal(c->n_routes, 3);
+	assert_string_equal(c->routes[0].port, "");
+	assert_string_equal(c->routes[1].port, "br0");
+	assert_string_equal(c->routes[2].port, "br0");
+	assert_int_equal(c->n_neighbours, 2);
+	assert_string_equal(c->neighbours[0].port, "br0"); /* found by the leg's subnet */
+	assert_string_equal(c->neighbours[1].port, "br0");
+	config_free(c);
+}
+
+/* n_listed ports under ports:, and a bridge of n_bridged others. */
+static struct config *read_many(struct diag *diag, unsigned n_listed, unsigned n_bridged)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+	fputs("ports:\n", out);
+	for (unsigned i = 0; i < n_listed; i++)
+		fprintf(out, "  r%u:\n", i);
+	fputs("bridges:\n  br0: {ports: [", out);
+	for (unsigned i = 0; i < n_bridged; i++)
+		fprintf(out, "b%u, ", i);
+	fputs("r0]}\n", out);
+	fclose(out);
+	struct config *config = read_text(diag, text);
+	free(text);
+	return config;
+}
+
+static void ports_and_bridges_are_256_together(void **state)
+{
+	(void)state;
+	struct diag diag;
+	struct config *c = read_many(&diag, 100, 155);
+	assert_non_null(c);
+	assert_int_equal(c->n_ports + c->n_bridges, 256);
+	assert_int_equal(c->bridges[0].n_ports, 156);
+	config_free(c);
+	diag_fini(&diag);
+
+	assert_null(read_many(&diag, 100, 158));
+	assert_int_equal(diag.n_errors, 1);
+	assert_string_equal(diag.entries[0].message,
+			    "b155 is one too many: at most 256 ports and bridges together");
+	diag_fini(&diag);
+
+	assert_null(read_many(&diag, 256, 1));
+	assert_int_equal(diag.n_errors, 1);
+	assert_int_equal(diag.entries[0].at.line, 259);
+	assert_string_equal(diag.entries[0].message,
+			    "br0 is one too many: at most 256 ports and bridges together");
+	diag_fini(&diag);
+}
+
 /* ---- broken files ---- */
 
 static void check_broken(const struct broken *broken)
@@ -260,12 +437,8 @@ static void keys_and_kinds_are_checked(void **state)
 		 {"5:4 unknown key \"dst\""}},
 		{TWO_PORTS "routes: default\n", {"4:9 routes: must be a list"}},
 		{TWO_PORTS "routes: [default]\n", {"4:10 a route: must be a mapping"}},
-		{TWO_PORTS "bridges: {}\nnat: []\nfilter: []\n",
-		 {"4:1 bridges: is not supported yet", "5:1 nat: is not supported yet",
-		  "6:1 filter: is not supported yet"}},
-		{"ports: {r0: {learning: off, flood: on, isolated: on, mirror: r1}}\n",
-		 {"1:14 learning: is not supported yet", "1:29 flood: is not supported yet",
-		  "1:40 isolated: is not supported yet", "1:54 mirror: is not supported yet"}},
+		{TWO_PORTS "nat: []\nfilter: []\n",
+		 {"4:1 nat: is not supported yet", "5:1 filter: is not supported yet"}},
 	};
 	check_all(cases, ARRAY_SIZE(cases));
 }
@@ -401,6 +574,133 @@ static void neighbours_are_checked(void **state)
 	check_all(cases, ARRAY_SIZE(cases));
 }
 
+static void bridges_are_checked(void **state)
+{
+	(void)state;
+	static const struct broken cases[] = {
+		{"bridges:\n", {"1:1 a router needs ports:"}},
+		{"bridges: [br0]\n", {"1:10 bridges: must be a mapping, not a list"}},
+		{"bridges: {br0: [r0]}\n", {"1:16 bridge br0: must be a mapping, not a list"}},
+		{"bridges: {br0: }\n", {"1:11 bridge br0 lacks ports:"}},
+		{"bridges: {br0: {ports: []}}\n", {"1:24 bridge br0 has no port"}},
+		{"bridges: {br0: {ports: }}\n", {"1:24 bridge br0 has no port"}},
+		{"bridges: {br0: {ports: r0}}\n", {"1:24 must be a list, not a single value"}},
+		{"bridges: {br0: {ports: [r0, {}, \"\", \"a b\"]}}\n",
+		 {"1:29 must be a single value, not a mapping", "1:33 the value is empty",
+		  "1:37 holds a space"}},
+		{"bridges: {br0: {port: [r0]}}\n", {"1:17 unknown key \"port\" in bridge br0"}},
+		{"bridges: {br0: {ports: [r0], stp: on, mtu: 1500}}\n",
+		 {"1:30 unknown key \"stp\"", "1:39 unknown key \"mtu\""}},
+		{"bridges: {br0: {ports: [r0]}, br0: {ports: [r1]}}\n",
+		 {"1:31 \"br0\" is given twice"}},
+		{"bridges: {averylongbridgename: {ports: [r0]}}\n", {"1:11 longer than 15"}},
+		{TWO_PORTS "bridges: {r1: {ports: [r2]}}\n",
+		 {"4:11 r1 is a port's name already"}},
+		{"bridges: {br0: {ports: [r0, br1, br0]}, br1: {ports: [r1]}}\n",
+		 {"1:29 br1 is a bridge", "1:34 br0 is a bridge"}},
+		{"bridges: {br0: {ports: [r0, r1, r0]}}\n", {"1:33 br0 lists r0 twice"}},
+		{"bridges:\n  br0: {ports: [r0, r1]}\n  br1: {ports: [r2, r1]}\n",
+		 {"3:21 r1 is in bridge br0 already"}},
+		{"bridges: {br0: {ports: [r0], aging: 9}, br1: {ports: [r1], aging: 1000001}}\n",
+		 {"1:37 9 is too small", "1:67 1000001 is too large"}},
+		{"bridges: {br0: {ports: [r0], aging: 5m}}\n", {"1:37 \"5m\" is not a number"}},
+		{"bridges: {a: {ports: [r0], mac: 03:00:00:00:00:01}, b: {ports: [r1], mac: "
+		 "00:00:00:00:00:00}, c: {ports: [r2], mac: x}}\n",
+		 {"1:33 a group's address", "1:75 no station's address",
+		  "1:117 not a MAC address"}},
+	};
+	check_all(cases, ARRAY_SIZE(cases));
+}
+
+/* r0, routed, and r1 and r2 in br0, whose leg is 10.0.0.1/24: on the first three lines. */
+#define BRIDGED                                                                                    \
+	"bridges: {br0: {ports: [r1, r2], addresses: [10.0.0.1/24]}}\n"                            \
+	"ports:\n"                                                                                 \
+	"  r0: {addresses: [192.168.1.1/24]}\n"
+
+static void bridged_ports_are_not_routed(void **state)
+{
+	(void)state;
+	static const struct broken cases[] = {
+		{BRIDGED "  r1: {addresses: [10.0.0.2/24, 10.0.1.2/24]}\n",
+		 {"4:20 r1 is in bridge br0, and a bridged port has no address"}},
+		{BRIDGED "  r1: {addresses: [10.0.0.2]}\n", {"4:20 lacks a prefix length"}},
+		{BRIDGED "routes: [{to: default, port: r1}]\n",
+		 {"4:30 r1 is in a bridge: nothing is routed there"}},
+		{BRIDGED "routes: [{to: default, port: r3}]\n",
+		 {"4:30 \"r3\" is not under ports: or bridges:"}},
+		{BRIDGED
+		 "neighbours: [{address: 10.0.0.2, mac: 02:00:00:00:00:01, port: r2}]\n",
+		 {"4:64 r2 is in a bridge: nothing is routed there"}},
+	};
+	check_all(cases, ARRAY_SIZE(cases));
+}
+
+static void leg_addresses_are_checked_like_those_of_ports(void **state)
+{
+	(void)state;
+	static const struct broken cases[] = {
+		{"bridges: {br0: {ports: [r0], addresses: [10.0.0.1, 10.0.0.0/24, 127.0.0.1/8]}}\n",
+		 {"1:42 lacks a prefix length", "1:52 network address",
+		  "1:65 cannot be a host's address"}},
+		{BRIDGED "  r3: {addresses: [10.0.0.9/25]}\n", {"4:20 subnet 10.0.0.0/25 overlaps"}},
+		{BRIDGED "  r3: {addresses: [10.0.0.1/24]}\n", {"4:20 10.0.0.1 is given twice"}},
+		{"bridges:\n"
+		 "  br0: {ports: [r0], addresses: [10.0.0.1/24]}\n"
+		 "  br1: {ports: [r1], addresses: [10.0.0.2/24]}\n",
+		 {"3:34 subnet 10.0.0.0/24 overlaps"}},
+		{BRIDGED "routes: [{to: default, via: 10.0.0.1}]\n", {"4:29 is an own address"}},
+		{BRIDGED "routes: [{to: default, via: 10.0.0.255}]\n", {"4:29 broadcast address"}},
+		{BRIDGED "routes: [{to: default, via: 192.168.1.9, port: br0}]\n",
+		 {"4:29 gateway 192.168.1.9 is on no subnet of br0"}},
+		{BRIDGED
+		 "neighbours: [{address: 192.168.1.2, mac: 02:00:00:00:00:01, port: br0}]\n",
+		 {"4:24 on no subnet of br0"}},
+	};
+	check_all(cases, ARRAY_SIZE(cases));
+}
+
+static void flags_are_for_bridged_ports(void **state)
+{
+	(void)state;
+	static const struct broken cases[] = {
+		{"ports: {r0: {learning: off, flood: on, isolated: on}}\n",
+		 {"1:14 learning: means nothing on a routed port",
+		  "1:29 flood: means nothing on a routed port",
+		  "1:40 isolated: means nothing on a routed port"}},
+		{BRIDGED "  r1: {learning: yes, flood: 0, isolated: }\n",
+		 {"4:18 learning: \"yes\" is not known", "4:30 flood: \"0\" is not known",
+		  "4:43 isolated: the value is missing"}},
+		/* With a bridge that cannot be read nobody knows what r1 is. */
+		{"ports: {r1: {learning: off}}\nbridges: {br0: {prots: [r1]}}\n",
+		 {"2:17 unknown key \"prots\""}},
+	};
+	check_all(cases, ARRAY_SIZE(cases));
+}
+
+static void mirrors_are_ports_for_copies_only(void **state)
+{
+	(void)state;
+	static const struct broken cases[] = {
+		{BRIDGED "  r1: {mirror: r1}\n", {"4:16 r1 cannot be its own mirror"}},
+		{BRIDGED "  r4: {mirror: r4}\n", {"4:16 r4 cannot be its own mirror"}},
+		{BRIDGED "  r1: {mirror: r9}\n", {"4:16 \"r9\" is not under ports:"}},
+		{BRIDGED "  r1: {mirror: br0}\n", {"4:16 br0 is a bridge"}},
+		{BRIDGED "  r1: {mirror: r2}\n", {"4:16 r2 is a port of a bridge"}},
+		{BRIDGED "  r1: {mirror: r0}\n", {"4:16 r0 has addresses"}},
+		{BRIDGED "  r1: {mirror: r4}\n  r4: {mirror: r5}\n  r5:\n",
+		 {"4:16 r4 has a mirror itself"}},
+		{BRIDGED "  r4: {mirror: r5}\n  r5: {mirror: r4}\n",
+		 {"4:16 r5 has a mirror itself", "5:16 r4 has a mirror itself"}},
+		{BRIDGED "  r1: {mirror: }\n", {"4:16 mirror: the value is missing"}},
+		{"bridges: {a: {ports: [r0], mirror: a}, b: {ports: [r1], mirror: a}, c: {ports: "
+		 "[r2], mirror: r3}, d: {ports: [r3], mirror: r9}}\n",
+		 {"1:36 a cannot be its own mirror", "1:65 a is a bridge",
+		  "1:94 r3 is a port of a bridge", "1:124 \"r9\" is not under ports:"}},
+	};
+	check_all(cases, ARRAY_SIZE(cases));
+}
+
 /* ---- how complaints look ---- */
 
 static void assert_printed(struct diag *diag, const char *expected)
@@ -421,6 +721,36 @@ static void complaint_shows_line_caret_and_hint(void **state)
 			      "    |                    ^~~~~~~~~~~~~~~~\n"
 			      "  hint: four numbers up to 255, without leading zeros, "
 			      "and a length up to 32, such as 192.168.1.1/24\n");
+}
+
+static void complaint_about_a_bridge_says_what_to_do(void **state)
+{
+	(void)state;
+	struct diag diag;
+	assert_null(read_text(&diag, "ports:\n"
+				     "  r0: {isolated: on}\n"
+				     "  r1: {addresses: [10.0.0.1/24], mirror: r2}\n"
+				     "bridges:\n"
+				     "  br0: {ports: [r1, r2]}\n"
+				     "  br1: {ports: [r2]}\n"));
+	assert_int_equal(diag.n_errors, 3);
+	assert_string_equal(diag.entries[0].hint,
+			    "the bridge may have it: br0: {addresses: [10.0.0.1/24]}");
+	assert_string_equal(diag.entries[1].hint, "a mirror is a port with no addresses and in no "
+						  "bridge: only copies leave there");
+	assert_string_equal(diag.entries[2].hint, "a port is in one bridge only; br0 is on line 5");
+	diag_fini(&diag);
+
+	assert_null(read_text(&diag, "ports: {r0: {isolated: on}, r1: {mirror: r01}}\n"));
+	assert_printed(&diag, "t.yaml:1:14: error: isolated: means nothing on a routed port\n"
+			      "  1 | ports: {r0: {isolated: on}, r1: {mirror: r01}}\n"
+			      "    |              ^~~~~~~~\n"
+			      "  hint: it is for a port that a bridge lists: br0: {ports: [r0]}\n"
+			      "t.yaml:1:42: error: mirror: \"r01\" is not under ports:\n"
+			      "  1 | ports: {r0: {isolated: on}, r1: {mirror: r01}}\n"
+			      "    |                                          ^~~\n"
+			      "  hint: did you mean \"r0\"?\n"
+			      "2 errors\n");
 }
 
 static void columns_are_characters_and_tabs_stay_tabs(void **state)
@@ -624,13 +954,24 @@ int main(void)
 		cmocka_unit_test(one_port_may_have_subnets_inside_each_other),
 		cmocka_unit_test(routes_may_differ_in_metric_only),
 		cmocka_unit_test(hundred_thousand_routes_are_read),
+		cmocka_unit_test(bridged_ports_have_flags_and_the_unlisted_come_last),
+		cmocka_unit_test(bridges_have_ports_and_a_leg),
+		cmocka_unit_test(file_may_have_nothing_but_a_bridge),
+		cmocka_unit_test(routes_and_neighbours_may_be_on_a_bridge),
+		cmocka_unit_test(ports_and_bridges_are_256_together),
 		cmocka_unit_test(broken_yaml_is_reported_where_it_breaks),
 		cmocka_unit_test(keys_and_kinds_are_checked),
 		cmocka_unit_test(scalars_are_strict),
 		cmocka_unit_test(ports_and_addresses_are_checked),
 		cmocka_unit_test(routes_are_checked),
 		cmocka_unit_test(neighbours_are_checked),
+		cmocka_unit_test(bridges_are_checked),
+		cmocka_unit_test(bridged_ports_are_not_routed),
+		cmocka_unit_test(leg_addresses_are_checked_like_those_of_ports),
+		cmocka_unit_test(flags_are_for_bridged_ports),
+		cmocka_unit_test(mirrors_are_ports_for_copies_only),
 		cmocka_unit_test(complaint_shows_line_caret_and_hint),
+		cmocka_unit_test(complaint_about_a_bridge_says_what_to_do),
 		cmocka_unit_test(columns_are_characters_and_tabs_stay_tabs),
 		cmocka_unit_test(complaint_cannot_write_to_the_terminal),
 		cmocka_unit_test(long_line_is_shown_in_part),
