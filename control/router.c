@@ -53,6 +53,14 @@ static void announce(struct router *router, const struct port_table *before)
 			worker_announce(router->worker, i);
 }
 
+/* What goes with the ports' table, once it is published. */
+static void follow_table(struct router *router, const struct port_table *before)
+{
+	bridges_follow(router, before);
+	stations_follow(router);
+	announce(router, before);
+}
+
 /* Publishes what is not NULL, and frees what it replaces. */
 static void publish(struct router *router, struct port_table *table, struct fib *fib)
 {
@@ -60,7 +68,7 @@ static void publish(struct router *router, struct port_table *table, struct fib 
 	struct fib *old_fib = worker_fib(router->worker);
 	worker_publish(router->worker, table, fib);
 	if (table) {
-		announce(router, old_table);
+		follow_table(router, old_table);
 		ports_table_free(old_table);
 	}
 	if (fib) {
@@ -83,7 +91,7 @@ static bool same_ports_up(const struct port_table *a, const struct port_table *b
 /* Brings the worker's tables up to what is in force. False: no memory, to be tried again. */
 static bool republish(struct router *router)
 {
-	struct port_table *table = ports_table(router, false);
+	struct port_table *table = ports_table(router, NULL);
 	struct fib *fib = NULL;
 	bool whole = table && same_ports_up(table, worker_ports(router->worker));
 	if (table && !whole)
@@ -111,7 +119,7 @@ struct next { /* built beside what is in use */
 static int build_next(struct router *router, const struct config *config, struct next *next,
 		      struct refusal *why)
 {
-	*next = (struct next){.table = ports_table(router, true)};
+	*next = (struct next){.table = ports_table(router, config)};
 	if (next->table && routes_fill(&next->routes, next->table, config->routes, config->n_routes,
 				       router->live_routes, router->n_live_routes) == 0)
 		next->fib = routes_build(&next->routes, next->table);
@@ -157,12 +165,24 @@ static void commit(struct router *router, struct config *config, struct next *ne
 	router->config = config;
 	router->unpublished = false;
 	ports_settle(router);
+	bridges_settle(router);
 	prune_live_routes(router);
 	*neighbours = neighbours_follow(router, old, old_table);
-	announce(router, old_table);
+	follow_table(router, old_table);
 	ports_table_free(old_table);
 	fib_free(old_fib);
 	routes_fini(&old_routes);
+}
+
+static int plan(struct router *router, const struct config *config, struct refusal *why)
+{
+	return ports_plan(router, config, why) < 0 ? -1 : bridges_plan(router, config, why);
+}
+
+static void forget_plan(struct router *router)
+{
+	ports_forget(router);
+	bridges_forget(router);
 }
 
 /* From a plan to the running state. On failure the plan is left to the caller to forget. */
@@ -194,7 +214,8 @@ static int start_worker(struct router *router, const struct config *config, stru
 		.frame_size = router->frame_size,
 	};
 	if (getrandom(wanted.secret, sizeof(wanted.secret), 0) < 0 ||
-	    getrandom(wanted.neigh.secret, sizeof(wanted.neigh.secret), 0) < 0)
+	    getrandom(wanted.neigh.secret, sizeof(wanted.neigh.secret), 0) < 0 ||
+	    getrandom(wanted.fdb.secret, sizeof(wanted.fdb.secret), 0) < 0)
 		return refusal_set(why, REFUSED_MACHINE, "no random numbers: %s", strerror(errno));
 	int code = worker_start(&router->worker, &wanted);
 	if (code)
@@ -216,13 +237,13 @@ struct router *router_start(struct config *config, struct refusal *why)
 	if (!router->netlink) {
 		refusal_set(why, REFUSED_MACHINE, "cannot read the interfaces: netlink: %s",
 			    strerror(errno));
-	} else if (ports_plan(router, config, why) == 0) {
+	} else if (plan(router, config, why) == 0) {
 		router->frame_size = ports_frame_size_for(config, router->netlink);
 		if (start_worker(router, config, why) == 0 &&
 		    bring_into_force(router, config, &routes, &neighbours, why) == 0)
 			return router;
 	}
-	ports_forget(router);
+	forget_plan(router);
 	router_stop(router);
 	return NULL;
 }
@@ -242,6 +263,7 @@ void router_stop(struct router *router)
 		if (router->ports.port[i])
 			xsk_port_close(router->ports.port[i]->xsk);
 		free(router->ports.port[i]);
+		free(router->bridges.bridge[i]);
 		free(published[i]);
 	}
 	xsk_area_free(router->area);
@@ -249,21 +271,28 @@ void router_stop(struct router *router)
 	routes_fini(&router->routes);
 	free(router->live_routes);
 	free(router->live_neighs);
+	free(router->stations);
 	config_free(router->config);
 	free(router);
 }
 
 /* -- reload -- */
 
+static bool same_subnets(const struct config_address *a, unsigned n_a,
+			 const struct config_address *b, unsigned n_b)
+{
+	bool same = n_a == n_b;
+	for (unsigned i = 0; same && i < n_a; i++)
+		same = be32_equal(a[i].address, b[i].address) && a[i].prefix_len == b[i].prefix_len;
+	return same;
+}
+
 static bool same_port(const struct config_port *a, const struct config_port *b)
 {
-	if (a->mtu != b->mtu || a->xdp != b->xdp || a->n_addresses != b->n_addresses)
-		return false;
-	for (unsigned i = 0; i < a->n_addresses; i++)
-		if (!be32_equal(a->addresses[i].address, b->addresses[i].address) ||
-		    a->addresses[i].prefix_len != b->addresses[i].prefix_len)
-			return false;
-	return true;
+	return a->mtu == b->mtu && a->xdp == b->xdp && a->no_learning == b->no_learning &&
+	       a->no_flood == b->no_flood && a->isolated == b->isolated &&
+	       strcmp(a->bridge, b->bridge) == 0 && strcmp(a->mirror, b->mirror) == 0 &&
+	       same_subnets(a->addresses, a->n_addresses, b->addresses, b->n_addresses);
 }
 
 static const struct config_port *config_port(const struct config *config, const char *name)
@@ -274,12 +303,72 @@ static const struct config_port *config_port(const struct config *config, const 
 	return NULL;
 }
 
+static const struct config_bridge *config_bridge(const struct config *config, const char *name)
+{
+	for (unsigned i = 0; i < config->n_bridges; i++)
+		if (strcmp(config->bridges[i].name, name) == 0)
+			return &config->bridges[i];
+	return NULL;
+}
+
+/* The same ports, in whatever order: each port is listed once and in one bridge. */
+static bool same_members(const struct config *old, const struct config_bridge *a,
+			 const struct config *now, const struct config_bridge *b)
+{
+	bool same = a->n_ports == b->n_ports;
+	for (unsigned i = 0; same && i < b->n_ports; i++) {
+		const struct config_port *was = config_port(old, now->ports[b->ports[i]].name);
+		same = was && strcmp(was->bridge, a->name) == 0;
+	}
+	return same;
+}
+
+static bool same_bridge(const struct config *old, const struct config_bridge *a,
+			const struct config *now, const struct config_bridge *b)
+{
+	return a->aging_s == b->aging_s && mac_equal(a->mac, b->mac) &&
+	       strcmp(a->mirror, b->mirror) == 0 && same_members(old, a, now, b) &&
+	       same_subnets(a->addresses, a->n_addresses, b->addresses, b->n_addresses);
+}
+
 static size_t say(char *text, size_t size, size_t len, char sign, size_t n, const char *noun)
 {
 	if (!n || len >= size)
 		return len;
 	return len + snprintf(text + len, size - len, "%s%c%zu %s%s", len ? " " : "", sign, n, noun,
 			      n > 1 ? "s" : "");
+}
+
+static size_t say_ports(const struct config *old, const struct config *now, char *text,
+			size_t size, size_t len)
+{
+	size_t added = 0, removed = 0, changed = 0;
+	for (unsigned i = 0; i < now->n_ports; i++) {
+		const struct config_port *was = config_port(old, now->ports[i].name);
+		added += !was;
+		changed += was && !same_port(was, &now->ports[i]);
+	}
+	for (unsigned i = 0; i < old->n_ports; i++)
+		removed += !config_port(now, old->ports[i].name);
+	len = say(text, size, len, '+', added, "port");
+	len = say(text, size, len, '-', removed, "port");
+	return say(text, size, len, '~', changed, "port");
+}
+
+static size_t say_bridges(const struct config *old, const struct config *now, char *text,
+			  size_t size, size_t len)
+{
+	size_t added = 0, removed = 0, changed = 0;
+	for (unsigned i = 0; i < now->n_bridges; i++) {
+		const struct config_bridge *was = config_bridge(old, now->bridges[i].name);
+		added += !was;
+		changed += was && !same_bridge(old, was, now, &now->bridges[i]);
+	}
+	for (unsigned i = 0; i < old->n_bridges; i++)
+		removed += !config_bridge(now, old->bridges[i].name);
+	len = say(text, size, len, '+', added, "bridge");
+	len = say(text, size, len, '-', removed, "bridge");
+	return say(text, size, len, '~', changed, "bridge");
 }
 
 static size_t changed_lanes(const struct config *a, const struct config *b)
@@ -293,17 +382,8 @@ static void summarize(const struct config *old, const struct config *now,
 		      const struct route_changes *routes,
 		      const struct neighbour_changes *neighbours, char *text, size_t size)
 {
-	size_t added = 0, removed = 0, changed = 0, len = 0;
-	for (unsigned i = 0; i < now->n_ports; i++) {
-		const struct config_port *was = config_port(old, now->ports[i].name);
-		added += !was;
-		changed += was && !same_port(was, &now->ports[i]);
-	}
-	for (unsigned i = 0; i < old->n_ports; i++)
-		removed += !config_port(now, old->ports[i].name);
-	len = say(text, size, len, '+', added, "port");
-	len = say(text, size, len, '-', removed, "port");
-	len = say(text, size, len, '~', changed, "port");
+	size_t len = say_ports(old, now, text, size, 0);
+	len = say_bridges(old, now, text, size, len);
 	len = say(text, size, len, '+', routes->added, "route");
 	len = say(text, size, len, '-', routes->removed, "route");
 	len = say(text, size, len, '~', routes->changed, "route");
@@ -327,11 +407,13 @@ int router_reload(struct router *router, struct config *config, char *summary, s
 	int error = netlink_refresh(router->netlink);
 	if (error)
 		return refusal_set(why, REFUSED_FAILED, "netlink: %s", strerror(-error));
-	if (ports_plan(router, config, why) < 0 ||
+	if (plan(router, config, why) < 0 ||
 	    bring_into_force(router, config, &routes, &neighbours, why) < 0) {
-		ports_forget(router);
+		forget_plan(router);
 		return -1;
 	}
+	if (ports_retry(router)) /* those that another gate was needed for */
+		republish(router);
 	summarize(old, config, &routes, &neighbours, summary, size);
 	config_free(old);
 	return 0;
@@ -371,6 +453,7 @@ void router_tick(struct router *router)
 	for (unsigned i = 0; i < PORT_MAX; i++)
 		if (router->ports.port[i] && router->ports.port[i]->xsk)
 			xsk_port_refresh_stats(router->ports.port[i]->xsk);
+	bridges_watch(router);
 }
 
 /* -- live routes -- */

@@ -44,7 +44,9 @@ void router_tick(struct router *router);
  * (one string, space-separated), xdp ("native", "generic", null while lost), lane ("socket"), rx_packets,
  * rx_bytes, tx_packets, tx_bytes, rx_dropped, tx_dropped, rx_partial, gate_passed,
  * tx_kicks, tx_again, tx_busy, tx_nobufs, tx_netdown, tx_error, rx_ring_full, rx_fill_empty,
- * losses (times it was up and then was not). reason is null while it is up.
+ * losses (times it was up and then was not), bridge, mirror (names, or null), flags ("learning
+ * off flood off isolated on", of those that are so). reason is null while it is up. state
+ * "blocked", with its reason: up, but loop guard lets nothing through.
  */
 json_t *router_show_ports(struct router *router);
 /* route: to ("default"), type, via, port (both null where there is none), metric, source ("file", "live", "connected"), state ("used", "shadowed", "port-down"), hits. At most limit rows (0: all). */
@@ -63,17 +65,28 @@ json_t *router_show_neighs(struct router *router);
 json_t *router_show_drops(struct router *router, bool all);
 /*
  * fdb: mac, port, bridge, kind ("learnt", "static", "local"), age_ms (null: static, local),
- * hits. Loop guard and the bounds are told by router_show_bridges().
+ * hits; by bridge and MAC. Loop guard and the bounds are told by router_show_bridges().
  */
 json_t *router_show_fdb(struct router *router);
+/* A static entry: it stays while its port is in a bridge, and is back when the port is. */
 int router_fdb_add(struct router *router, struct mac mac, const char *port, struct refusal *why);
-int router_fdb_del(struct router *router, struct mac mac, const char *bridge, struct refusal *why); /* bridge NULL: the one that has it */
+/* Any entry but the bridge's own. bridge NULL: the one that has it. */
+int router_fdb_del(struct router *router, struct mac mac, const char *bridge, struct refusal *why);
 /* Learnt entries of a bridge or port, NULL: of all. Returns how many. */
 unsigned router_fdb_flush(struct router *router, const char *name);
-/* Events since the last call: event ("appeared", "moved", "gone"), mac, bridge, port, before, age_ms. on: keep them from now on. */
+/*
+ * Events since the last call: event ("appeared", "moved", "gone"), mac, port, bridge (null
+ * if it is gone too), before (moved: the port it was on, else null), age_ms; at the end, if
+ * some did not find room, event "lost" and how many events. on: keep them from now on.
+ */
 json_t *router_fdb_events(struct router *router);
 void router_fdb_watch(struct router *router, bool on);
-/* bridge: name, mac, mtu, addresses, ports, aging_s, entries, refused, blocked (ports that loop guard has blocked, with the MAC and for how long). */
+/*
+ * bridge: name, number, state ("up", "down"), mac, mtu, addresses, ports (both one string),
+ * aging_s, mirror (null: none), entries, refused (sources not learnt for lack of room, of all
+ * bridges together), blocked (the ports that loop guard has blocked, with the MAC and for how
+ * long; null: none).
+ */
 json_t *router_show_bridges(struct router *router);
 /* One object: frames, frames_free, frames_held, created, icmp_errors, icmp_limited ... balance. */
 json_t *router_show_stats(struct router *router);

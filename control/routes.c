@@ -284,6 +284,10 @@ int routes_check(const struct config_route *route, const struct port_table *port
 	const struct port *port = port_of_route(ports, route);
 	if (!port && route->port[0])
 		return refusal_set(why, REFUSED_CONFIG, "there is no port %s", route->port);
+	if (port && port->bridge != PORT_NONE)
+		return refusal_set(why, REFUSED_CONFIG,
+				   "port %s is in bridge %s: routes lead to the bridge", port->name,
+				   ports->ports[port->bridge]->name);
 	if (!port) {
 		char via[20];
 		return refusal_set(why, REFUSED_CONFIG, "gateway %s is in no port's subnet",

@@ -8,8 +8,6 @@
 #include "neighbours.h"
 #include "state.h"
 
-#include <time.h>
-
 static json_t *number(uint64_t value)
 {
 	return json_integer((json_int_t)value);
@@ -21,23 +19,23 @@ static json_t *text_or_null(const char *text)
 	return text && *text ? json_string(text) : json_null();
 }
 
+/* Of a port or a leg. */
 static const char *port_name(const struct router *router, uint16_t port)
 {
-	const struct router_port *rp = port < PORT_MAX ? router->ports.port[port] : NULL;
-	return rp ? rp->config->name : NULL;
+	const struct port *found = port_get(worker_ports(router->worker), port);
+	return found ? found->name : NULL;
 }
 
 /* -- ports -- */
 
-static void put_addresses(json_t *row, const struct config_port *config)
+static void put_addresses(json_t *row, const struct config_address *addresses, unsigned n)
 {
 	json_t *list = json_string("");
-	for (unsigned i = 0; i < config->n_addresses; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		char address[20];
-		json_t *longer =
-			json_sprintf("%s%s%s/%u", json_string_value(list), i ? " " : "",
-				     config_format_address(config->addresses[i].address, address),
-				     config->addresses[i].prefix_len);
+		json_t *longer = json_sprintf("%s%s%s/%u", json_string_value(list), i ? " " : "",
+					      config_format_address(addresses[i].address, address),
+					      addresses[i].prefix_len);
 		json_decref(list);
 		list = longer;
 	}
@@ -81,6 +79,39 @@ static void put_counters(const struct router *router, json_t *row, const struct 
 	json_object_set_new(row, "losses", number(rp->losses));
 }
 
+/* Loop guard's word comes before the interface's. */
+static void put_state(const struct router *router, json_t *row, const struct router_port *rp)
+{
+	char reason[sizeof(rp->reason)] = "loop guard: ";
+	size_t len = strlen(reason);
+	const char *state = port_state_name(rp->state);
+	if (rp->state == STATE_UP &&
+	    bridges_why_blocked(router, rp->number, reason + len, sizeof(reason) - len))
+		state = "blocked";
+	else
+		memcpy(reason, rp->reason, sizeof(reason));
+	json_object_set_new(row, "state", json_string(state));
+	json_object_set_new(row, "reason", text_or_null(reason));
+}
+
+static void put_place(const struct router *router, json_t *row, const struct port *port)
+{
+	static const struct {
+		enum port_flag flag;
+		const char *text;
+	} flags[] = {{PORT_NO_LEARNING, "learning off"},
+		     {PORT_NO_FLOOD, "flood off"},
+		     {PORT_ISOLATED, "isolated on"}};
+	char text[64] = "";
+	for (unsigned i = 0; i < ARRAY_SIZE(flags); i++)
+		if (port->flags & flags[i].flag)
+			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s",
+				 *text ? " " : "", flags[i].text);
+	json_object_set_new(row, "bridge", text_or_null(port_name(router, port->bridge)));
+	json_object_set_new(row, "flags", json_string(text));
+	json_object_set_new(row, "mirror", text_or_null(port_name(router, port->mirror)));
+}
+
 json_t *router_show_ports(struct router *router)
 {
 	json_t *rows = json_array();
@@ -90,12 +121,13 @@ json_t *router_show_ports(struct router *router)
 		char mac[20];
 		if (!rp || !port)
 			continue;
-		json_t *row =
-			json_pack("{s:s, s:i, s:s, s:o, s:i, s:s, s:i}", "name", port->name,
-				  "number", (int)i, "state", port_state_name(rp->state), "reason",
-				  text_or_null(rp->reason), "ifindex", (int)port->ifindex, "mac",
-				  config_format_mac(port->mac, mac), "mtu", (int)port->mtu);
-		put_addresses(row, rp->config);
+		json_t *row = json_pack("{s:s, s:i}", "name", port->name, "number", (int)i);
+		put_state(router, row, rp);
+		json_object_update_new(
+			row, json_pack("{s:i, s:s, s:i}", "ifindex", (int)port->ifindex, "mac",
+				       config_format_mac(port->mac, mac), "mtu", (int)port->mtu));
+		put_addresses(row, rp->config->addresses, rp->config->n_addresses);
+		put_place(router, row, port);
 		json_object_set_new(
 			row, "xdp",
 			!rp->xsk ? json_null()
@@ -104,6 +136,68 @@ json_t *router_show_ports(struct router *router)
 		put_counters(router, row, rp);
 		json_array_append_new(rows, row);
 	}
+	return rows;
+}
+
+/* -- bridges -- */
+
+static void count_entry(const struct fdb_info *info, void *arg)
+{
+	unsigned *entries = arg;
+	entries[info->bridge]++;
+}
+
+static void add_word(json_t **list, const char *word)
+{
+	const char *before = json_string_value(*list);
+	json_t *longer = json_sprintf("%s%s%s", before, *before ? " " : "", word);
+	json_decref(*list);
+	*list = longer;
+}
+
+static void put_members(const struct router *router, json_t *row, const struct port *leg)
+{
+	json_t *ports = json_string(""), *blocked = json_string("");
+	for (unsigned i = 0; i < leg->n_members; i++) {
+		const char *name = port_name(router, leg->members[i]);
+		char why[96], text[128];
+		add_word(&ports, name);
+		if (!bridges_why_blocked(router, leg->members[i], why, sizeof(why)))
+			continue;
+		snprintf(text, sizeof(text), "%s (%s)", name, why);
+		add_word(&blocked, text);
+	}
+	json_object_set_new(row, "ports", ports);
+	json_object_set_new(row, "blocked", text_or_null(json_string_value(blocked)));
+	json_decref(blocked);
+}
+
+static json_t *bridge_row(const struct router *router, const struct router_bridge *rb,
+			  unsigned entries)
+{
+	const struct port *leg = port_get(worker_ports(router->worker), rb->number);
+	char mac[20];
+	json_t *row = json_pack("{s:s, s:i, s:s, s:s, s:i}", "name", leg->name, "number",
+				(int)rb->number, "state", leg->up ? "up" : "down", "mac",
+				config_format_mac(leg->mac, mac), "mtu", (int)leg->mtu);
+	put_addresses(row, rb->config->addresses, rb->config->n_addresses);
+	put_members(router, row, leg);
+	json_object_set_new(row, "aging_s", number(rb->config->aging_s));
+	json_object_set_new(row, "mirror", text_or_null(rb->config->mirror));
+	json_object_set_new(row, "entries", number(entries));
+	json_object_set_new(row, "refused", number(fdb_refused(worker_fdb(router->worker))));
+	return row;
+}
+
+json_t *router_show_bridges(struct router *router)
+{
+	unsigned entries[PORT_MAX] = {0};
+	json_t *rows = json_array();
+	fdb_walk(worker_fdb(router->worker), count_entry, entries);
+	for (unsigned i = 0; i < PORT_MAX; i++)
+		if (router->bridges.bridge[i])
+			json_array_append_new(
+				rows, bridge_row(router, router->bridges.bridge[i], entries[i]));
 	return rows;
 }
 
@@ -215,10 +309,8 @@ static void add_neigh(const struct neigh_info *info, void *arg)
 
 json_t *router_show_neighs(struct router *router)
 {
-	struct neigh_rows out = {.router = router, .rows = json_array()};
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now); /* the worker's clock */
-	out.now_ns = now.tv_sec * NS_PER_S + now.tv_nsec;
+	struct neigh_rows out = {
+		.router = router, .rows = json_array(), .now_ns = state_now_ns()};
 	neigh_walk(worker_neigh(router->worker), add_neigh, &out);
 	return out.rows;
 }
@@ -256,10 +348,13 @@ json_t *router_show_drops(struct router *router, bool all)
 			add_drop(rows, NULL, v, stats_end(stats, v));
 	if (all)
 		return rows;
-	for (unsigned i = 0; i < PORT_MAX; i++)
-		if (router->ports.port[i])
+	for (unsigned i = 0; i < PORT_MAX; i++) {
+		const struct router_port *rp = router->ports.port[i];
+		const struct router_bridge *rb = router->bridges.bridge[i];
+		if (rp || rb)
 			add_drops_of(rows, port_name(router, i), stats_port(stats, i),
-				     &router->ports.port[i]->base);
+				     rp ? &rp->base : &rb->base);
+	}
 	add_drops_of(rows, "-", stats_port(stats, PORT_NONE), &none);
 	return rows;
 }
@@ -288,6 +383,8 @@ json_t *router_show_stats(struct router *router)
 	PUT("sleeps", load_shared(&stats->sleeps));
 	PUT("routes", router->routes.n);
 	PUT("neighbours", neigh_count(worker_neigh(router->worker)));
+	PUT("fdb_entries", fdb_count(worker_fdb(router->worker)));
+	PUT("fdb_refused", fdb_refused(worker_fdb(router->worker)));
 	PUT("fib_bytes", fib_memory(worker_fib(router->worker)));
 	json_object_set_new(row, "balance", json_integer(stats_balance(stats)));
 #undef PUT

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * state.h - what a running router is made of: read and changed by router.c, ports.c,
- * neighbours.c, show.c and walk.c, and nobody else's business (router.h is).
+ * bridges.c, stations.c, neighbours.c, show.c and walk.c, and nobody else's business
+ * (router.h is).
  *
  * Everything a configuration asks for exists up to twice while it is being changed: as it
  * is in force, and as the next configuration wants it. Nothing in force changes until the
@@ -10,11 +11,15 @@
 #ifndef TSUJI_STATE_H
 #define TSUJI_STATE_H
 
+#include "bridges.h"
 #include "netlink.h"
 #include "ports.h"
 #include "router.h"
 #include "routes.h"
+#include "stations.h"
 #include "../dataplane/worker.h"
+
+#include <time.h>
 
 struct router {
 	struct config *config; /* in force */
@@ -23,6 +28,7 @@ struct router {
 	uint32_t frame_size;
 	struct worker *worker;
 	struct ports ports;
+	struct bridges bridges;
 	struct route_list routes;
 
 	/* Added while running; at most one of a key, and none that the file names. */
@@ -30,8 +36,18 @@ struct router {
 	size_t n_live_routes, live_routes_size;
 	struct config_neigh *live_neighs;
 	unsigned n_live_neighs;
+	struct station *stations;
+	unsigned n_stations;
 
 	bool unpublished; /* a change that no memory could be found for: tried again at each tick */
 };
+
+/* The worker's clock. */
+static inline uint64_t state_now_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * NS_PER_S + now.tv_nsec;
+}
 
 #endif

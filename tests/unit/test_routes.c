@@ -32,8 +32,8 @@ static void bench_init(struct bench *b)
 		.r1_addresses = {{ip(192, 168, 0, 1), 24},
 				 {ip(192, 168, 0, 126), 24},
 				 {ip(203, 0, 113, 1), 30}},
-		.r0 = {.name = "r0", .number = 0, .up = true, .n_addresses = 1},
-		.r1 = {.name = "r1", .number = 1, .up = true, .n_addresses = 3},
+		.r0 = {.name = "r0", .number = 0, .up = true, .bridge = PORT_NONE, .n_addresses = 1},
+		.r1 = {.name = "r1", .number = 1, .up = true, .bridge = PORT_NONE, .n_addresses = 3},
 		.ports = port_table_new(0),
 	};
 	b->r0.addresses = b->r0_addresses;
