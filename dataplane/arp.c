@@ -105,12 +105,12 @@ static bool sender_is_sound(const struct room *room, const struct port *port,
 	const struct arp_hdr *arp = packet_arp(p);
 
 	if (mac_is_zero(arp->sender_mac) || mac_is_group(arp->sender_mac) ||
-	    !mac_equal(arp->sender_mac, packet_eth(p)->src) ||
 	    is_port_mac(room->ports, arp->sender_mac))
 		return false;
 	if (be32_is_zero(arp->sender))
 		return is_probe(arp);
-	if (!port_subnet_of(port, arp->sender))
+	unsigned first = be32_host(arp->sender) >> 24;
+	if (first == 0 || first == 127 || first >= 224) /* RFC 1812 5.3.7: nobody's */
 		return false;
 	/* Any other address of ours, the kernel's, or a subnet's broadcast. */
 	return is_own(room, port, arp->sender) || !port_local(room->ports, arp->sender);
@@ -194,15 +194,23 @@ static void learn(const struct room *room, const struct port *port, const struct
 		    room->now_ns);
 }
 
+/* Worth remembering: only addresses of the port's subnets are ever next hops there. */
+static bool is_neighbour(const struct port *port, const struct arp_hdr *arp)
+{
+	return port_subnet_of(port, arp->sender);
+}
+
 static enum verdict take_request(const struct room *room, const struct port *port, struct packet *p)
 {
 	const struct arp_hdr *arp = packet_arp(p);
 	bool ours = is_own(room, port, arp->target);
 
-	if (!is_probe(arp))
+	if (is_neighbour(port, arp))
 		learn(room, port, arp, ours ? NEIGH_ASKED_US : NEIGH_HEARD);
 	if (ours)
 		return answer(room, port, p);
+	if (!is_neighbour(port, arp) && !is_probe(arp))
+		return DROP_ARP_SENDER;
 	if (is_announcement(arp) && kernel_shares(room, port))
 		return PUNTED;
 	return DROP_ARP_NOT_OURS;
@@ -214,6 +222,8 @@ static enum verdict take_reply(const struct room *room, const struct port *port,
 	const struct arp_hdr *arp = packet_arp(p);
 	bool to_us = is_own(room, port, arp->target) && mac_equal(packet_eth(p)->dst, port->mac);
 
+	if (!is_neighbour(port, arp))
+		return DROP_ARP_SENDER;
 	learn(room, port, arp, to_us ? NEIGH_REPLY : NEIGH_HEARD);
 	return kernel_shares(room, port) ? PUNTED : TAKEN;
 }

@@ -21,8 +21,8 @@ struct arp_state {
  * kernel has an address on that port); DROP_ARP_*; DROP_PORT_DOWN: its port is gone.
  *
  * Answers only for addresses that the router file gives to the arrival port. Learns only
- * from senders inside the port's subnets, with a unicast MAC that is not ours and equals
- * the Ethernet source. Probes (sender 0.0.0.0) are answered and not learnt from. A claim
+ * from senders inside the port's subnets, with a unicast MAC that is not ours; others are
+ * answered, as Linux answers them, and forgotten. Probes (sender 0.0.0.0) are answered and not learnt from. A claim
  * to one of our own addresses is DROP_ARP_CONFLICT; it is defended (RFC 5227 2.4 b) by an
  * announcement written into the same frame, verdict TO_EGRESS, at most one in ten
  * seconds per port. Counts stats->arp_replies, and announcements as arp_requests, which

@@ -128,6 +128,26 @@ static enum verdict answer(const struct port_table *ports, struct packet *p)
 	return TO_FIB;
 }
 
+/* RFC 1122 4.1.3.4: a UDP that is broken is no question, and gets no answer. */
+static bool udp_is_sound(const struct packet *p)
+{
+	const struct ip4_hdr *h = packet_ip4(p);
+	const struct udp_hdr *udp = (const struct udp_hdr *)icmp_of(p);
+	unsigned room = payload_len(h);
+
+	if (room < sizeof(*udp))
+		return false;
+	unsigned len = be16_host(udp->len);
+	if (len < sizeof(*udp) || len > room)
+		return false;
+	if (udp->checksum.raw == 0 || p->flags & PACKET_PARTIAL)
+		return true; /* none, or not finished: our own kernel vouches for it */
+	uint64_t pseudo = csum_pseudo(h->src, h->dst, PROTO_UDP, (uint16_t)len);
+	if (p->flags & PACKET_UNKNOWN && udp->checksum.raw == csum_fold(pseudo))
+		return true;
+	return csum_fold(csum_add(pseudo, udp, len)) == 0xffff;
+}
+
 /* What an address that only the router file has does with a datagram that is not an echo request.
  */
 static enum verdict refuse(const struct packet *p)
@@ -140,7 +160,7 @@ static enum verdict refuse(const struct packet *p)
 	case PROTO_ICMP:
 		return payload_len(h) < sizeof(struct icmp_hdr) ? DROP_ICMP_SHORT : DROP_ICMP_TYPE;
 	case PROTO_UDP:
-		return DROP_LOCAL_PORT;
+		return udp_is_sound(p) ? DROP_LOCAL_PORT : DROP_LOCAL_UDP;
 	}
 	return DROP_LOCAL_PROTOCOL;
 }

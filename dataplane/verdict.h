@@ -50,7 +50,7 @@
 	DROP(DROP_ARP_SHORT, "arp-short", -1, 0, "ARP packet cut short")                 \
 	DROP(DROP_ARP_FORMAT, "arp-format", -1, 0, "ARP for other hardware or protocol") \
 	DROP(DROP_ARP_OPERATION, "arp-operation", -1, 0, "ARP operation neither request nor reply") \
-	DROP(DROP_ARP_SENDER, "arp-sender", -1, 0, "ARP sender is zero, a group, ourselves, or outside the port's subnets") \
+	DROP(DROP_ARP_SENDER, "arp-sender", -1, 0, "ARP sender is a group, the router itself, or a stranger to the port's subnets") \
 	DROP(DROP_ARP_NOT_OURS, "arp-not-ours", -1, 0, "ARP for an address that is not this port's") \
 	DROP(DROP_ARP_CONFLICT, "arp-conflict", -1, 0, "another station claims our address; defended") \
 	DROP(DROP_IP4_SHORT, "ip4-short", -1, 0, "too short for an IPv4 header")         \
@@ -73,6 +73,7 @@
 	DROP(DROP_IP4_PROHIBIT, "ip4-prohibit", ICMP_UNREACHABLE, ICMP_PROHIBITED, "prohibit route") \
 	DROP(DROP_IP4_MTU, "ip4-mtu", ICMP_UNREACHABLE, ICMP_FRAG_NEEDED, "larger than the next hop's MTU, and DF is set") \
 	DROP(DROP_LOCAL_FRAGMENT, "local-fragment", -1, 0, "fragment for the router itself, and the kernel does not have the address") \
+	DROP(DROP_LOCAL_UDP, "local-udp", -1, 0, "UDP for the router itself, with a wrong length or checksum") \
 	DROP(DROP_LOCAL_PROTOCOL, "local-protocol", ICMP_UNREACHABLE, ICMP_PROTOCOL, "protocol the router itself does not speak") \
 	DROP(DROP_LOCAL_PORT, "local-port", ICMP_UNREACHABLE, ICMP_PORT, "UDP port the router itself does not serve") \
 	DROP(DROP_ICMP_SHORT, "icmp-short", -1, 0, "ICMP message cut short")             \

@@ -8,14 +8,16 @@ limit of ICMP errors per destination is ever met.
 
 A case is a name and steps, of these kinds:
     ("send", host, frame)             from that host's raw socket
-    ("answer", host, address, mac)    an ARP reply, if the router has asked for that address
+    ("answer", host, address, mac)    who answers if the router asks for that address; else
+                                      somebody with a MAC that is made up does
     ("router", words)                 a change: "route add 10.9.0.0/16 via 192.168.0.9"
 """
 import collections
 import random
 import struct
 
-from frames import (BROADCAST, DF, ETH_ARP, ETH_IPV4, ETH_IPV6, ETH_VLAN, ICMP, MF, TCP, TCP_ACK, UDP,
+from frames import (BROADCAST, DF, ETH_ARP, ETH_IPV4, ETH_IPV6, ETH_VLAN, ICMP, MF, TCP, TCP_ACK,
+                    UDP,
                     addr, arp, checksum, echo, eth, icmp, ip4, mac, pseudo, tcp, udp)
 
 Case = collections.namedtuple("Case", "name steps")
@@ -105,7 +107,8 @@ def header_checksum(c):
     c.ip("checksum/zero-unset", check=0)
     c.ip("checksum/ffff", check=0xFFFF)
     for number in range(40):
-        c.ip(f"checksum/random-{number}", ident=c.random.randrange(65536), tos=c.random.randrange(256),
+        c.ip(f"checksum/random-{number}", ident=c.random.randrange(65536),
+             tos=c.random.randrange(256),
              ttl=c.random.randrange(2, 256))
 
 
@@ -153,7 +156,8 @@ def option_bytes():
     for kind, name in ((7, "rr"), (0x83, "lsrr"), (0x89, "ssrr")):
         for slots in (0, 1, 2, 9):
             yield f"{name}-{slots}-room", bytes([kind, 3 + 4 * slots, 4]) + room * slots
-            yield f"{name}-{slots}-full", bytes([kind, 3 + 4 * slots, 4 + 4 * slots]) + other * slots
+            full = bytes([kind, 3 + 4 * slots, 4 + 4 * slots])
+            yield f"{name}-{slots}-full", full + other * slots
         yield f"{name}-to-own", bytes([kind, 7, 4]) + own
         for pointer in (0, 1, 3, 5, 6, 7, 9, 12, 200, 255):
             yield f"{name}-pointer-{pointer}", bytes([kind, 11, pointer]) + room * 2
@@ -176,7 +180,8 @@ def timestamp_bytes():
     for slots in (0, 1, 2, 9):
         yield f"ts-{slots}-room", bytes([0x44, 4 + 4 * slots, 5, 0]) + room * slots
         yield f"ts-{slots}-full", bytes([0x44, 4 + 4 * slots, 5 + 4 * slots, 0]) + room * slots
-        yield f"ts-{slots}-overflow", bytes([0x44, 4 + 4 * slots, 5 + 4 * slots, 0xF0]) + room * slots
+        overflowing = bytes([0x44, 4 + 4 * slots, 5 + 4 * slots, 0xF0])
+        yield f"ts-{slots}-overflow", overflowing + room * slots
     for slots in (1, 2, 4):
         yield f"ts-address-{slots}", bytes([0x44, 4 + 8 * slots, 5, 1]) + room * 2 * slots
         yield f"ts-own-{slots}", bytes([0x44, 4 + 8 * slots, 5, 3]) + (own + room) * slots
@@ -198,25 +203,31 @@ def options(c):
         c.ip(f"options/through-{name}", options=padded)
         c.ip(f"options/echo-{name}", "192.168.1.1", ICMP, echo(), options=padded)
         c.ip(f"options/expired-{name}", options=padded, ttl=1)
-    for name, raw in (("rr", bytes([7, 11, 4]) + bytes(8)), ("lsrr-full", bytes([0x83, 7, 8]) + addr("10.5.5.5")),
+    for name, raw in (("rr", bytes([7, 11, 4]) + bytes(8)),
+                      ("lsrr-full", bytes([0x83, 7, 8]) + addr("10.5.5.5")),
                       ("alert", bytes([0x94, 4, 0, 0])), ("bad", bytes([7, 1, 4, 0]))):
         padded = raw + b"\0" * (-len(raw) % 4)
         c.ip(f"options/no-route-{name}", "172.31.0.1", options=padded)
         c.ip(f"options/big-{name}", "192.168.2.2", payload=bytes(1450), options=padded)
-        c.ip(f"options/big-df-{name}", "192.168.2.2", payload=bytes(1450), options=padded, fragment=DF)
-        c.ip(f"options/icmp-{name}", protocol=ICMP, payload=icmp(3, 1, payload=bytes(28)), options=padded)
+        c.ip(f"options/big-df-{name}", "192.168.2.2", payload=bytes(1450), options=padded,
+             fragment=DF)
+        c.ip(f"options/icmp-{name}", protocol=ICMP, payload=icmp(3, 1, payload=bytes(28)),
+             options=padded)
         c.ip(f"options/fragment-{name}", options=padded, fragment=5)
-        c.ip(f"options/tcp-router-{name}", "192.168.1.1", TCP, tcp("10.1.0.1", "192.168.1.1"), options=padded)
+        c.ip(f"options/tcp-router-{name}", "192.168.1.1", TCP, tcp("10.1.0.1", "192.168.1.1"),
+             options=padded)
 
 
 def martians(c):
-    for src in ("0.0.0.0", "0.0.0.5", "127.0.0.1", "127.9.9.9", "224.0.0.1", "239.1.1.1", "240.0.0.1",
+    for src in ("0.0.0.0", "0.0.0.5", "127.0.0.1", "127.9.9.9", "224.0.0.1", "239.1.1.1",
+                "240.0.0.1",
                 "255.255.255.255", "192.168.1.255", "192.168.0.255", "192.168.1.0", "192.168.0.0",
                 "192.168.2.255", "169.254.1.1", "192.168.0.77", "172.31.0.1", "192.168.0.2", *OWN):
         c.ip(f"martian/source-{src}", src=src)
         c.ip(f"martian/source-{src}-echo", "192.168.1.1", ICMP, echo(), src=src)
         c.ip(f"martian/source-{src}-expired", src=src, ttl=1)
-    for dst in ("0.0.0.0", "0.1.2.3", "127.0.0.1", "127.1.2.3", "240.0.0.1", "250.1.2.3", "255.255.255.254",
+    for dst in ("0.0.0.0", "0.1.2.3", "127.0.0.1", "127.1.2.3", "240.0.0.1", "250.1.2.3",
+                "255.255.255.254",
                 "255.255.255.255", "192.168.1.255", "192.168.1.0", "192.168.0.255", "192.168.0.0",
                 "192.168.2.255", "192.168.11.255", "10.2.255.255", "10.2.0.0", "169.254.7.7",
                 "224.0.0.1", "224.0.0.2", "224.0.0.5", "232.1.1.1", "239.1.1.1"):
@@ -225,11 +236,13 @@ def martians(c):
         c.ip(f"martian/destination-{dst}-tcp", dst, TCP, tcp("10.1.0.1", dst))
         group = b"\1\0\x5e" + addr(dst)[1:] if dst.startswith("2") and dst < "240" else BROADCAST
         src = c.source()
-        c.send(f"martian/destination-{dst}-link-group", ip4(src, dst, UDP, udp(src, dst)), dst=group)
+        c.send(f"martian/destination-{dst}-link-group", ip4(src, dst, UDP, udp(src, dst)),
+               dst=group)
 
 
 def link_addresses(c):
-    groups = {"broadcast": BROADCAST, "multicast": mac("01:00:5e:00:00:01"), "other": mac("02:00:00:00:77:77"),
+    groups = {"broadcast": BROADCAST, "multicast": mac("01:00:5e:00:00:01"),
+              "other": mac("02:00:00:00:77:77"),
               "other-multicast": mac("03:00:00:00:00:01"), "zero": bytes(6),
               "port-of-b": c.hosts["b"].gateway_mac}
     for name, dst in groups.items():
@@ -237,11 +250,13 @@ def link_addresses(c):
                                    ("router-udp", "192.168.1.1", UDP)):
             src = c.source()
             c.send(f"link/{name}-{what}", ip4(src, to, protocol, udp(src, to)), dst=dst)
-        c.send(f"link/{name}-expired", ip4(c.source(), "192.168.0.2", UDP, bytes(8), ttl=1), dst=dst)
+        c.send(f"link/{name}-expired", ip4(c.source(), "192.168.0.2", UDP, bytes(8), ttl=1),
+               dst=dst)
         c.send(f"link/{name}-echo", ip4(c.source(), "192.168.1.1", ICMP, echo()), dst=dst)
         src = c.source()
         c.send(f"link/{name}-tcp", ip4(src, "192.168.1.1", TCP, tcp(src, "192.168.1.1")), dst=dst)
-    for name, src in (("broadcast", BROADCAST), ("zero", bytes(6)), ("own", c.hosts["a"].gateway_mac),
+    for name, src in (("broadcast", BROADCAST), ("zero", bytes(6)),
+                      ("own", c.hosts["a"].gateway_mac),
                       ("multicast", mac("01:00:5e:00:00:01"))):
         c.send(f"link/from-{name}", ip4(c.source(), "192.168.0.2", UDP, bytes(8)), src=src)
         c.send(f"link/from-{name}-echo", ip4(c.source(), "192.168.1.1", ICMP, echo()), src=src)
@@ -260,16 +275,20 @@ def protocols(c):
             c.ip(f"protocol/tcp-{host}-{to}", to, TCP, tcp(src, to), host, src)
             c.ip(f"protocol/254-{host}-{to}", to, 254, bytes(8), host)
     src = c.source()
-    for name, body in (("zero-checksum", udp(src, OWN[0], check=0)), ("bad-checksum", udp(src, OWN[0], check=7)),
-                       ("short", udp(src, OWN[0])[:7]), ("length-past", udp(src, OWN[0], length=99)),
+    for name, body in (("zero-checksum", udp(src, OWN[0], check=0)),
+                       ("bad-checksum", udp(src, OWN[0], check=7)),
+                       ("short", udp(src, OWN[0])[:7]),
+                       ("length-past", udp(src, OWN[0], length=99)),
                        ("length-7", udp(src, OWN[0], length=7))):
         c.ip(f"protocol/udp-to-router-{name}", OWN[0], UDP, body)
     for name, body in (("ack", tcp(src, OWN[0], flags=TCP_ACK)), ("rst", tcp(src, OWN[0], flags=4)),
-                       ("bad-checksum", tcp(src, OWN[0], check=7)), ("short", tcp(src, OWN[0])[:19])):
+                       ("bad-checksum", tcp(src, OWN[0], check=7)),
+                       ("short", tcp(src, OWN[0])[:19])):
         c.ip(f"protocol/tcp-to-router-{name}", OWN[0], TCP, body, src=src)
     for offset, more in ((0, MF), (3, MF), (3, 0)):
         for protocol in (UDP, TCP, 254):
-            c.ip(f"protocol/{protocol}-to-router-fragment-{offset}-{more:#x}", OWN[0], protocol, bytes(24),
+            c.ip(f"protocol/{protocol}-to-router-fragment-{offset}-{more:#x}", OWN[0], protocol,
+                 bytes(24),
                  fragment=offset | more)
 
 
@@ -316,14 +335,19 @@ def echo_fragments(c):
     second = pieces(c.source())
     c.steps("echo/fragments-reversed", *[("send", "a", f) for f in second[::-1]])
     third = pieces(c.source())
-    c.steps("echo/fragments-through", *[("send", "a", f[:30] + addr("192.168.0.2") + f[34:]) for f in third])
+    c.steps("echo/fragments-through", *[("send", "a", f[:30] + addr("192.168.0.2") + f[34:])
+                                        for f in third])
 
 
 def routes(c):
-    for dst in ("10.2.3.4", "10.3.3.4", "10.1.3.4", "10.8.0.1", "10.9.0.1", "10.10.0.1", "10.20.0.1", "10.20.30.1",
-                "10.20.30.40", "10.20.30.39", "10.20.30.41", "10.20.30.127", "10.20.30.128", "10.20.30.255",
-                "10.20.31.1", "10.20.31.7", "10.20.29.255", "10.20.32.0", "10.21.0.1", "10.22.0.1", "10.23.0.1",
-                "10.7.255.255", "10.11.0.0", "192.168.0.9", "172.31.0.1", "1.0.0.1", "223.255.255.255"):
+    for dst in ("10.2.3.4", "10.3.3.4", "10.1.3.4", "10.8.0.1", "10.9.0.1", "10.10.0.1",
+                "10.20.0.1", "10.20.30.1",
+                "10.20.30.40", "10.20.30.39", "10.20.30.41", "10.20.30.127", "10.20.30.128",
+                "10.20.30.255",
+                "10.20.31.1", "10.20.31.7", "10.20.29.255", "10.20.32.0", "10.21.0.1", "10.22.0.1",
+                "10.23.0.1",
+                "10.7.255.255", "10.11.0.0", "192.168.0.9", "172.31.0.1", "1.0.0.1",
+                "223.255.255.255"):
         for host in "abc":
             c.ip(f"route/{host}-{dst}", dst, host=host)
         c.ip(f"route/icmp-{dst}", dst, ICMP, echo())
@@ -341,7 +365,8 @@ def routes(c):
 def with_default(c):
     """The last routes: a default appears, changes what had none, and goes again."""
     c.steps("default/add", ("router", "route add default via 192.168.0.9"))
-    for dst in ("172.31.0.1", "1.0.0.1", "10.9.0.1", "10.20.30.40", "192.168.2.2", "240.0.0.1", "0.0.0.1", "127.0.0.1"):
+    for dst in ("172.31.0.1", "1.0.0.1", "10.9.0.1", "10.20.30.40", "192.168.2.2", "240.0.0.1",
+                "0.0.0.1", "127.0.0.1"):
         c.ip(f"default/{dst}", dst)
     c.ip("default/from-b", "172.31.0.1", host="b")
     c.steps("default/del", ("router", "route del default via 192.168.0.9"))
@@ -354,9 +379,11 @@ def with_default(c):
 def mtus(c):
     for size in (1399, 1400, 1401, 1402, 1408, 1480, 1499, 1500):
         body = bytes(i & 255 for i in range(size - 20))
-        for name, flags in (("", 0), ("-df", DF), ("-mf", MF), ("-df-mf", DF | MF), ("-evil", 0x8000)):
+        for name, flags in (("", 0), ("-df", DF), ("-mf", MF), ("-df-mf", DF | MF),
+                            ("-evil", 0x8000)):
             c.ip(f"mtu/{size}{name}", "192.168.2.2", payload=body, fragment=flags, ident=size)
-        for name, where in (("middle", MF | 100), ("last", 100), ("last-df", DF | 100), ("far", MF | 8000)):
+        for name, where in (("middle", MF | 100), ("last", 100), ("last-df", DF | 100),
+                            ("far", MF | 8000)):
             c.ip(f"mtu/{size}-{name}", "192.168.2.2", payload=body, fragment=where, ident=size)
         c.ip(f"mtu/{size}-to-b", payload=body)
         c.ip(f"mtu/{size}-icmp", "192.168.2.2", ICMP, icmp(3, 3, payload=body[8:]), fragment=DF)
@@ -368,7 +395,8 @@ def mtus(c):
         c.ip(f"mtu/over-{size}-df", payload=body, fragment=DF)
         c.ip(f"mtu/over-{size}-padding", payload=body[:-20] + bytes(0), fragment=DF)
         c.ip(f"mtu/over-{size}-echo", OWN[0], ICMP, echo(payload=body[8:]))
-    for name, raw in (("nop", b"\1\1\1\1"), ("copied", bytes([0x94, 4, 0, 0])), ("not-copied", bytes([0x5E, 4, 1, 2])),
+    for name, raw in (("nop", b"\1\1\1\1"), ("copied", bytes([0x94, 4, 0, 0])),
+                      ("not-copied", bytes([0x5E, 4, 1, 2])),
                       ("mixed", bytes([0x5E, 4, 1, 2, 0x94, 4, 0, 0, 1, 0, 0, 0])),
                       ("rr", bytes([7, 7, 4]) + bytes(5)), ("long", b"\1" * 40)):
         for size in (1380, 1400, 1440):
@@ -396,28 +424,34 @@ def redirects(c):
 def errors_about(c):
     """What must not be answered: ICMP errors, fragments; and what must."""
     for kind in list(range(0, 19)) + [30, 40, 41, 255]:
-        c.ip(f"about/icmp-{kind}-expired", protocol=ICMP, payload=icmp(kind, 0, payload=bytes(28)), ttl=1)
+        c.ip(f"about/icmp-{kind}-expired", protocol=ICMP, payload=icmp(kind, 0, payload=bytes(28)),
+             ttl=1)
         c.ip(f"about/icmp-{kind}-no-route", "172.31.0.1", ICMP, icmp(kind, 0, payload=bytes(28)))
     for length in (0, 1, 2, 4, 7):
         c.ip(f"about/icmp-cut-at-{length}", protocol=ICMP, payload=icmp(3, 0)[:length], ttl=1)
     for offset in (0, 1, 100, 8191):
         for more in (0, MF):
-            c.ip(f"about/fragment-{offset}-{more:#x}-expired", fragment=offset | more, payload=bytes(24), ttl=1)
-            c.ip(f"about/fragment-{offset}-{more:#x}-no-route", "172.31.0.1", fragment=offset | more,
+            c.ip(f"about/fragment-{offset}-{more:#x}-expired", fragment=offset | more,
+                 payload=bytes(24), ttl=1)
+            c.ip(f"about/fragment-{offset}-{more:#x}-no-route", "172.31.0.1",
+                 fragment=offset | more,
                  payload=bytes(24))
-    for name, src in (("own", OWN[2]), ("zero", "0.0.0.0"), ("loop", "127.0.0.1"), ("group", "224.0.0.9"),
+    for name, src in (("own", OWN[2]), ("zero", "0.0.0.0"), ("loop", "127.0.0.1"),
+                      ("group", "224.0.0.9"),
                       ("limited", "255.255.255.255"), ("directed", "192.168.1.255")):
         c.ip(f"about/source-{name}-no-route", "172.31.0.1", src=src)
 
 
 def ethertypes(c):
     body = ip4(c.source(), "192.168.0.2", UDP, bytes(8))
-    for kind in (0x0000, 0x0001, 0x002E, 0x05DC, 0x05DD, 0x0600, 0x0801, 0x0842, 0x8035, 0x8847, 0x8863, 0x88A8, 0x88CC,
+    for kind in (0x0000, 0x0001, 0x002E, 0x05DC, 0x05DD, 0x0600, 0x0801, 0x0842, 0x8035, 0x8847,
+                 0x8863, 0x88A8, 0x88CC,
                  0x9000, 0xFFFF):
         c.send(f"ethertype/{kind:#06x}", body, ethertype=kind)
     c.send("ethertype/vlan", b"\0\5\x08\0" + body, ethertype=ETH_VLAN)
     c.send("ethertype/vlan-zero", b"\0\0\x08\0" + body, ethertype=0x88A8)
-    c.send("ethertype/ipv6", b"\x60" + bytes(5) + b"\x3a\xff" + b"\xfe\x80" + bytes(30), ethertype=ETH_IPV6)
+    c.send("ethertype/ipv6", b"\x60" + bytes(5) + b"\x3a\xff" + b"\xfe\x80" + bytes(30),
+           ethertype=ETH_IPV6)
     c.send("ethertype/ipv6-in-ipv4", b"\x60" + body[1:])
     for kind in (ETH_IPV4, ETH_ARP, ETH_IPV6, 0x88CC):
         c.send(f"ethertype/{kind:#06x}-empty", b"", ethertype=kind)
@@ -433,11 +467,13 @@ def transport(c):
         folded = ~checksum(pseudo(src, dst, UDP, 8 + size)) & 0xFFFF
         c.ip(f"transport/udp-{size}", dst, UDP, udp(src, dst, data), src=src)
         for name, check in (("zero", 0), ("wrong", 0x1234), ("pseudo-only", folded)):
-            c.ip(f"transport/udp-{size}-{name}", dst, UDP, udp(src, dst, data, check=check), src=src)
+            c.ip(f"transport/udp-{size}-{name}", dst, UDP, udp(src, dst, data, check=check),
+                 src=src)
         folded = ~checksum(pseudo(src, dst, TCP, 20 + size)) & 0xFFFF
         c.ip(f"transport/tcp-{size}", dst, TCP, tcp(src, dst, data), src=src)
         for name, check in (("zero", 0), ("wrong", 0x1234), ("pseudo-only", folded)):
-            c.ip(f"transport/tcp-{size}-{name}", dst, TCP, tcp(src, dst, data, check=check), src=src)
+            c.ip(f"transport/tcp-{size}-{name}", dst, TCP, tcp(src, dst, data, check=check),
+                 src=src)
     for length in (0, 1, 7, 8, 9, 12, 100, 65535):
         c.ip(f"transport/udp-length-{length}", dst, UDP, udp("10.1.0.1", dst, length=length))
     for size in range(0, 20, 3):
@@ -449,7 +485,8 @@ def order(c):
     for name, dst in (("b", "192.168.0.2"), ("c", "192.168.2.2")):
         src = c.source()
         sizes = [c.random.choice((1, 20, 500, 1450)) for _ in range(100)]
-        datagrams = [ip4(src, dst, UDP, udp(src, dst, bytes(size)), ident=n) for n, size in enumerate(sizes)]
+        datagrams = [ip4(src, dst, UDP, udp(src, dst, bytes(size)), ident=n)
+                     for n, size in enumerate(sizes)]
         c.steps(f"order/to-{name}", *[("send", "a", c.frame(d)) for d in datagrams])
 
 
@@ -463,7 +500,8 @@ class Neighbours:
     def case(self, name, payload, address=None, mac_of=None, **fields):
         self.n += 1
         address = address or f"192.168.1.{self.n}"
-        self.c.steps(f"arp/{name}", *self.send(payload(address, self.mac()), **fields), *self.check(address))
+        self.c.steps(f"arp/{name}", *self.send(payload(address, self.mac()), **fields),
+                     *self.check(address))
 
     def mac(self):
         return mac(f"02:00:00:00:0a:{self.n:02x}")
@@ -479,23 +517,31 @@ class Neighbours:
 def arp_answers(c):
     """Who is answered, and who is noted down on the way."""
     n = Neighbours(c)
-    for name, target in (("own", OWN[0]), ("second", SECOND), ("far-side", "192.168.0.1"), ("host", "192.168.1.2"),
-                         ("proxy", "192.168.0.2"), ("nobody", "192.168.1.200"), ("no-route", "172.31.0.1"),
-                         ("zero", "0.0.0.0"), ("broadcast", "192.168.1.255"), ("limited", "255.255.255.255"),
+    for name, target in (("own", OWN[0]), ("second", SECOND), ("far-side", "192.168.0.1"),
+                         ("host", "192.168.1.2"),
+                         ("proxy", "192.168.0.2"), ("nobody", "192.168.1.200"),
+                         ("no-route", "172.31.0.1"),
+                         ("zero", "0.0.0.0"), ("broadcast", "192.168.1.255"),
+                         ("limited", "255.255.255.255"),
                          ("group", "224.0.0.1"), ("loop", "127.0.0.1"), ("network", "192.168.1.0")):
         n.case(f"request-{name}", lambda ip, m, t=target: arp(1, m, ip, bytes(6), t))
-        n.case(f"request-{name}-unicast", lambda ip, m, t=target: arp(1, m, ip, bytes(6), t), dst=n.a.gateway_mac)
-        n.case(f"reply-{name}", lambda ip, m, t=target: arp(2, m, ip, n.a.gateway_mac, t), dst=n.a.gateway_mac)
-        c.send(f"arp/probe-{name}", arp(1, n.mac(), "0.0.0.0", bytes(6), target), ethertype=ETH_ARP, dst=BROADCAST,
+        n.case(f"request-{name}-unicast", lambda ip, m, t=target: arp(1, m, ip, bytes(6), t),
+               dst=n.a.gateway_mac)
+        n.case(f"reply-{name}", lambda ip, m, t=target: arp(2, m, ip, n.a.gateway_mac, t),
+               dst=n.a.gateway_mac)
+        c.send(f"arp/probe-{name}", arp(1, n.mac(), "0.0.0.0", bytes(6), target), ethertype=ETH_ARP,
+               dst=BROADCAST,
                src=n.mac())
     n.case("gratuitous-request", lambda ip, m: arp(1, m, ip, bytes(6), ip))
     n.case("gratuitous-reply", lambda ip, m: arp(2, m, ip, BROADCAST, ip))
     n.case("gratuitous-reply-own-mac", lambda ip, m: arp(2, m, ip, m, ip))
     n.case("request-target-filled", lambda ip, m: arp(1, m, ip, n.a.gateway_mac, OWN[0]))
     n.case("request-target-broadcast", lambda ip, m: arp(1, m, ip, BROADCAST, OWN[0]))
-    n.case("request-to-other-mac", lambda ip, m: arp(1, m, ip, bytes(6), OWN[0]), dst=mac("02:00:00:00:77:77"))
+    n.case("request-to-other-mac", lambda ip, m: arp(1, m, ip, bytes(6), OWN[0]),
+           dst=mac("02:00:00:00:77:77"))
     n.case("request-padded", lambda ip, m: arp(1, m, ip, bytes(6), OWN[0]) + b"\xa5" * 18)
-    n.case("request-other-source", lambda ip, m: arp(1, m, ip, bytes(6), OWN[0]), src=mac("02:00:00:00:66:66"))
+    n.case("request-other-source", lambda ip, m: arp(1, m, ip, bytes(6), OWN[0]),
+           src=mac("02:00:00:00:66:66"))
 
 
 def arp_malformed(c):
@@ -504,25 +550,32 @@ def arp_malformed(c):
     for field, values in (("hardware", (0, 2, 6, 7, 65535)), ("protocol", (0, 0x0806, 0x86DD)),
                           ("hardware_len", (0, 5, 7, 8, 255)), ("protocol_len", (0, 3, 5, 16))):
         for value in values:
-            n.case(f"{field}-{value}", lambda ip, m, f=field, v=value: arp(1, m, ip, bytes(6), OWN[0], **{f: v}))
+            n.case(f"{field}-{value}",
+                   lambda ip, m, f=field, v=value: arp(1, m, ip, bytes(6), OWN[0], **{f: v}))
     for operation in (0, 3, 4, 8, 9, 65535):
         n.case(f"operation-{operation}", lambda ip, m, o=operation: arp(o, m, ip, bytes(6), OWN[0]))
     for length in (0, 1, 7, 8, 14, 18, 24, 27):
-        n.case(f"cut-at-{length}", lambda ip, m, l=length: arp(1, m, ip, bytes(6), OWN[0])[:l], src=n.mac())
-    for name, bad in (("zero", bytes(6)), ("broadcast", BROADCAST), ("group", mac("01:00:5e:00:00:01")),
+        n.case(f"cut-at-{length}", lambda ip, m, l=length: arp(1, m, ip, bytes(6), OWN[0])[:l],
+               src=n.mac())
+    for name, bad in (("zero", bytes(6)), ("broadcast", BROADCAST),
+                      ("group", mac("01:00:5e:00:00:01")),
                       ("own", n.a.gateway_mac), ("far-own", c.hosts["b"].gateway_mac)):
         for operation in (1, 2):
             n.case(f"sender-mac-{name}-{operation}",
                    lambda ip, m, b=bad, o=operation: arp(o, b, ip, bytes(6), OWN[0]), src=n.mac())
-    for address in ("192.168.1.1", SECOND, "192.168.0.1", "192.168.1.255", "192.168.1.0", "224.0.0.1", "127.0.0.1",
+    for address in ("192.168.1.1", SECOND, "192.168.0.1", "192.168.1.255", "192.168.1.0",
+                    "224.0.0.1", "127.0.0.1",
                     "255.255.255.255", "10.1.3.3", "172.31.0.9", "192.168.0.99", "240.0.0.9"):
         for operation in (1, 2):
-            c.send(f"arp/sender-{address}-{operation}", arp(operation, n.mac(), address, bytes(6), OWN[0]),
+            c.send(f"arp/sender-{address}-{operation}",
+                   arp(operation, n.mac(), address, bytes(6), OWN[0]),
                    ethertype=ETH_ARP, dst=BROADCAST, src=n.mac())
 
 
-FAMILIES = [ttl, header_checksum, version_and_ihl, lengths, options, martians, link_addresses, protocols, echoes,
-            routes, mtus, redirects, errors_about, ethertypes, transport, order, arp_answers, arp_malformed,
+FAMILIES = [ttl, header_checksum, version_and_ihl, lengths, options, martians, link_addresses,
+            protocols, echoes,
+            routes, mtus, redirects, errors_about, ethertypes, transport, order, arp_answers,
+            arp_malformed,
             with_default]
 
 

@@ -131,7 +131,8 @@ def describe_arp(frame):
 
 def describe_ip4(frame):
     start = 14 + header_len(frame)
-    tos, fragment, ttl, protocol = frame[15], struct.unpack("!H", frame[20:22])[0], frame[22], frame[23]
+    tos, fragment, ttl, protocol = frame[15], struct.unpack("!H",
+                                                            frame[20:22])[0], frame[22], frame[23]
     words = [{ICMP: "icmp", TCP: "tcp", UDP: "udp"}.get(protocol, f"protocol {protocol}")]
     first = not fragment & 0x1FFF
     if protocol == ICMP and first and len(frame) >= start + 2:

@@ -195,7 +195,8 @@ class Lab:
         namespaces = [self.router] + [h.namespace for h in self.hosts.values()]
         for namespace in namespaces:
             must(f"ip netns add {namespace}")
-            self.set(namespace, {"ipv6/conf/all/disable_ipv6": 1, "ipv6/conf/default/disable_ipv6": 1})
+            self.set(namespace, {"ipv6/conf/all/disable_ipv6": 1,
+                                 "ipv6/conf/default/disable_ipv6": 1})
         for host in self.hosts.values():
             self.connect(host)
         if self.kernel_addresses:
@@ -244,7 +245,8 @@ class Lab:
 
     def spawn(self, where, words):
         """Starts a command in the background; it ends with the lab."""
-        process = subprocess.Popen(["ip", "netns", "exec", self.namespace(where)] + shlex.split(words),
+        process = subprocess.Popen(["ip", "netns", "exec",
+                                    self.namespace(where)] + shlex.split(words),
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.processes.append(process)
         return process

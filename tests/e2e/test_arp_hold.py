@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """test_arp_hold.py - packets wait for their next hop's address: none of the first is lost,
 they leave in order, and when nobody answers their sender is told."""
-from frames import BROADCAST, ETH_ARP, ETH_IPV4, UDP, arp, eth, ip4, is_arp_request, is_ip4, text, udp
+from frames import (BROADCAST, ETH_ARP, ETH_IPV4, UDP, arp, eth, ip4, is_arp_request, is_ip4,
+                    text, udp)
 from lib import Lab, main, test
 
 # Host a is known, so that what the router tells it needs no question.
@@ -83,7 +84,8 @@ def a_neighbour_that_moves_is_found_again():
         send(lab, 2)
         request = lab.b.tap.wait(is_arp_request)
         moved = b"\x02\0\0\0\x0d\x02"
-        lab.b.tap.send(eth(request[6:12], moved, ETH_ARP, arp(2, moved, request[38:42], request[6:12], request[28:32])))
+        lab.b.tap.send(eth(request[6:12], moved, ETH_ARP, arp(2, moved, request[38:42],
+                                                              request[6:12], request[28:32])))
         packet = lab.b.tap.wait(is_ip4)
         assert packet and packet[:6] == moved, packet
 

@@ -19,15 +19,19 @@ BROKEN = [
     ("ports:\n  r0: {addresses: [«192.168.1.300/24»]}\n", "not an IPv4 prefix"),
     ("ports:\n  r0: {addresses: [«192.168.1.1/33»]}\n", "not an IPv4 prefix"),
     ("ports:\n  r0: {addresses: [«192.168.1.1»]}\n", "prefix length"),
-    ("ports:\n  r0: {addresses: [192.168.1.1/24]}\n  r1: {addresses: [«192.168.1.1/24»]}\n", "192.168.1.1"),
+    ("ports:\n  r0: {addresses: [192.168.1.1/24]}\n  r1: {addresses: [«192.168.1.1/24»]}\n",
+     "192.168.1.1"),
     ("ports:\n  r0: {addresses: [192.168.1.1/24, «192.168.1.1/24»]}\n", "192.168.1.1"),
-    ("ports:\n  r0: {addresses: [192.168.1.1/24]}\n  r1: {addresses: [«192.168.1.129/25»]}\n", "overlap"),
+    ("ports:\n  r0: {addresses: [192.168.1.1/24]}\n  r1: {addresses: [«192.168.1.129/25»]}\n",
+     "overlap"),
     (PORTS + "routes:\n  - {to: 10.9.0.0/16, via: «192.168.77.9»}\n", "192.168.77.9"),
     (PORTS + "routes:\n  - {to: 10.9.0.0/16, via: «192.168.0.1»}\n", "192.168.0.1"),
     (PORTS + "routes:\n  - {to: «10.9.0.1/16», via: 192.168.0.9}\n", "host bits"),
     (PORTS + "routes:\n  - {to: 10.9.0.0/16, type: «blakhole»}\n", "blackhole"),
-    (PORTS + "neighbours:\n  - {address: 192.168.1.2, mac: «zz:00:00:00:00:02», port: r0}\n", "MAC"),
-    (PORTS + "neighbours:\n  - {address: 192.168.1.2, mac: \"02:00:00:00:00:02\", port: «r7»}\n", "r7"),
+    (PORTS + "neighbours:\n  - {address: 192.168.1.2, mac: «zz:00:00:00:00:02», port: r0}\n",
+     "MAC"),
+    (PORTS + "neighbours:\n  - {address: 192.168.1.2, mac: \"02:00:00:00:00:02\", port: «r7»}\n",
+     "r7"),
     (PORTS + "lanes: {transmit: «warp»}\n", "socket"),
     (PORTS + "frames: «many»\n", "number"),
     (PORTS + "«bridges»:\n  br0: {ports: [r0]}\n", "bridges"),
@@ -58,11 +62,14 @@ def each_mistake_is_shown_at_its_place():
 @test
 def syntax_errors_have_a_place_too():
     with Lab("ab") as lab:
-        for text in ("ports: [\n", "ports: {r0: }}\n", "\tports:\n", "ports: &a {}\nroutes: *a\n", "ports: !x {}\n",
-                     "--- {}\n--- {}\n", "ports: \"open\n", "\0\0\0", "\xff\xfe", "- ports\n", "ports\n", "ports: 7\n"):
+        for text in ("ports: [\n", "ports: {r0: }}\n", "\tports:\n", "ports: &a {}\nroutes: *a\n",
+                     "ports: !x {}\n",
+                     "--- {}\n--- {}\n", "ports: \"open\n", "\0\0\0", "\xff\xfe", "- ports\n",
+                     "ports\n", "ports: 7\n"):
             file, done = check(lab.directory, text)
             assert done.returncode == 2, (text, done)
-            assert re.search(rf"^{re.escape(str(file))}:(\d+:\d+: )?.*error: ", done.stderr, re.M), (text, done.stderr)
+            assert re.search(rf"^{re.escape(str(file))}:(\d+:\d+: )?.*error: ", done.stderr,
+                             re.M), (text, done.stderr)
             assert "AddressSanitizer" not in done.stderr
 
 
@@ -145,8 +152,10 @@ def an_interface_that_is_missing_is_named_and_nothing_stays_attached():
 def an_interface_with_a_program_is_refused_and_keeps_it():
     with Lab("ab") as lab:
         other = lab.directory / "pass.o"
-        source = '#include <linux/bpf.h>\n__attribute__((section("xdp"))) int p(struct xdp_md *c) { return XDP_PASS; }'
-        must(["clang", "-O2", "-g", "-target", "bpf", f"-I/usr/include/{os.uname().machine}-linux-gnu", "-x", "c", "-",
+        source = '#include <linux/bpf.h>\n__attribute__((section("xdp"))) ' \
+                 'int p(struct xdp_md *c) { return XDP_PASS; }'
+        must(["clang", "-O2", "-g", "-target", "bpf",
+              f"-I/usr/include/{os.uname().machine}-linux-gnu", "-x", "c", "-",
               "-c", "-o", str(other)], input=source)
         must(f"ip -n {lab.router} link set r1 xdpdrv obj {other} sec xdp")
         before = json.loads(must(f"ip -n {lab.router} -j link show r1"))[0]["xdp"]["prog"]["id"]
@@ -167,7 +176,8 @@ def a_namespace_that_is_missing_is_named():
 @test
 def without_a_daemon_the_commands_say_so():
     with Lab("ab") as lab:
-        for words in ("port show", "route show", "neigh show", "drops show", "reload", "route add 10.0.0.0/8 via 1.2.3.4"):
+        for words in ("port show", "route show", "neigh show", "drops show", "reload",
+                      "route add 10.0.0.0/8 via 1.2.3.4"):
             for json_flag in ([], ["-j"]):
                 done = command([TSUJI, *json_flag, "-n", lab.router, *words.split()])
                 assert done.returncode == 3 and done.stdout == "" and done.stderr, (words, done)
@@ -188,9 +198,12 @@ def live_changes_that_are_wrong_change_nothing():
     with Lab("ab") as lab:
         tsuji = lab.start_tsuji()
         before = tsuji.must("-j route show")
-        for words, status in (("route add 10.9.0.0/16 via 192.168.77.9", 2), ("route add 10.9.0.1/16 via 192.168.0.9", 2),
-                              ("route add 300.0.0.0/8 via 192.168.0.9", 2), ("route del 10.66.0.0/16", 1),
-                              ("neigh add 192.168.1.2 mac zz port r0", 2), ("neigh del 192.168.1.99", 1),
+        for words, status in (("route add 10.9.0.0/16 via 192.168.77.9", 2),
+                              ("route add 10.9.0.1/16 via 192.168.0.9", 2),
+                              ("route add 300.0.0.0/8 via 192.168.0.9", 2),
+                              ("route del 10.66.0.0/16", 1),
+                              ("neigh add 192.168.1.2 mac zz port r0", 2),
+                              ("neigh del 192.168.1.99", 1),
                               ("route add 10.9.0.0/16 via 192.168.0.9 metrik 3", 2)):
             done = tsuji.cli(words)
             assert done.returncode == status and done.stderr, (words, done)
@@ -210,7 +223,8 @@ def too_little_locked_memory_is_explained():
             resource.setrlimit(resource.RLIMIT_MEMLOCK, (65536, 65536))
         # Without CAP_IPC_LOCK and CAP_SYS_RESOURCE the limit counts.
         done = command(["capsh", "--drop=cap_ipc_lock,cap_sys_resource", "--", "-c",
-                        f"exec {TSUJI} run -c {file} -n {lab.router}"], preexec_fn=little, timeout=10)
+                        f"exec {TSUJI} run -c {file} -n {lab.router}"], preexec_fn=little,
+                        timeout=10)
         assert done.returncode == 4 and "ulimit -l" in done.stdout + done.stderr, done
 
 

@@ -42,6 +42,7 @@ class Wire:
 
     def __init__(self, lab):
         self.lab, self.taps, self.round = lab, lab.taps(), 0
+        self.answered = {} # requests of the case being played, by identity
         names = list(lab.hosts)
         self.ring = list(zip(names, names[1:] + names[:1]))
 
@@ -69,38 +70,42 @@ class Wire:
         self.sentinel_round(seen)
         self.sentinel_round(seen)
 
-    def answer(self, seen, host, address, mac):
-        """Answers the router if it has asked for address on the way."""
-        self.settle(seen)
-        for request in list(seen[host]):
-            if frames.is_arp_request(request) and frames.text(request[38:42]) == address:
-                reply = frames.arp(2, mac, address, request[6:12], request[28:32])
-                self.taps[host].send(frames.eth(request[6:12], mac, frames.ETH_ARP, reply))
-                return
+    def answer(self, host, request, mac):
+        """The reply of whom the router asked for."""
+        reply = frames.arp(2, mac, request[38:42], request[6:12], request[28:32])
+        self.taps[host].send(frames.eth(request[6:12], mac, frames.ETH_ARP, reply))
 
-    def confirm(self, seen):
-        """Answers ARP requests as their neighbours would, and forgets the unicast ones."""
+    def answer_requests(self, seen, macs):
+        """Answers broadcast requests not answered yet, with the case's MAC or one made up."""
         for host, arrived in seen.items():
-            for request in [f for f in arrived if frames.is_arp_request(f)]:
-                group = request[0] & 1
-                mac = b"\2\0\0\0\x0c" + request[41:42] if group else request[:6]
-                reply = frames.arp(2, mac, request[38:42], request[6:12], request[28:32])
-                self.taps[host].send(frames.eth(request[6:12], mac, frames.ETH_ARP, reply))
-                if not group:
-                    arrived.remove(request)
+            for request in arrived:
+                if frames.is_arp_request(request) and request[0] & 1 \
+                        and id(request) not in self.answered:
+                    self.answered[id(request)] = request
+                    address = frames.text(request[38:42])
+                    self.answer(host, request, macs.get(address, b"\2\0\0\0\x0c" + request[41:42]))
+
+    def confirm_unicast(self, seen):
+        """Answers unicast requests as the neighbours would, and forgets them."""
+        for host, arrived in seen.items():
+            for request in [f for f in arrived if frames.is_arp_request(f) and not f[0] & 1]:
+                self.answer(host, request, request[:6])
+                arrived.remove(request)
 
     def play(self, case, side):
         """Sends one case; returns what arrived, by host."""
         seen = {name: [] for name in self.taps}
+        macs = {step[2]: step[3] for step in case.steps if step[0] == "answer"}
+        self.answered = {}
         for kind, *arguments in case.steps:
             if kind == "send":
                 self.taps[arguments[0]].send(arguments[1])
-            elif kind == "answer":
-                self.answer(seen, *arguments)
             elif kind == "router":
                 side.change(*arguments)
-        self.settle(seen)
-        self.confirm(seen)
+        for _ in range(2): # the second time for what answers have let go
+            self.settle(seen)
+            self.answer_requests(seen, macs)
+            self.confirm_unicast(seen)
         self.settle(seen)
         timed = case.name == BURST or "-ts-" in case.name or "/type-13" in case.name
         return {name: [normalise(f, timed) for f in arrived] for name, arrived in seen.items()}
@@ -182,7 +187,8 @@ def configure_kernel(lab):
         must(f"ip -n {lab.router} route add {kind} {to} {how if not kind else how[len(kind):]}")
     for address, host, last in corpus.NEIGHBOURS:
         mac = lab.hosts[host].mac_text[:-2] + last
-        must(f"ip -n {lab.router} neigh add {address} lladdr {mac} dev {lab.hosts[host].port} nud permanent")
+        must(f"ip -n {lab.router} neigh add {address} lladdr {mac}"
+             f" dev {lab.hosts[host].port} nud permanent")
     lab.set(lab.router, QUIET)
 
 
@@ -191,12 +197,14 @@ def router_file(lab):
     lines = []
     for to, how in corpus.ROUTES:
         words = how.split()
-        fields = [f"to: {to}"] + ([f"type: {words[0]}"] if words[0] != "via" else [f"via: {words[1]}"])
+        fields = [f"to: {to}"] + ([f"type: {words[0]}"]
+                                  if words[0] != "via" else [f"via: {words[1]}"])
         if "metric" in words:
             fields.append(f"metric: {words[words.index('metric') + 1]}")
         lines.append(f"  - {{{', '.join(fields)}}}\n")
     neighbours = [
-        f'  - {{address: {address}, mac: "{lab.hosts[host].mac_text[:-2]}{last}", port: {lab.hosts[host].port}}}\n'
+        f'  - {{address: {address}, mac: "{lab.hosts[host].mac_text[:-2]}{last}",'
+        f' port: {lab.hosts[host].port}}}\n'
         for address, host, last in corpus.NEIGHBOURS]
     text = lab.router_file("routes:\n" + "".join(lines) + "neighbours:\n" + "".join(neighbours))
     return text.replace("192.168.1.1/24]", f"192.168.1.1/24, {corpus.SECOND}/24]")
@@ -247,7 +255,8 @@ def play_bursts(wire, side, cases, results):
 def once(frame):
     """What a router says only so often: an ARP request, a redirect."""
     return frames.is_arp_request(frame) or (
-        frames.is_ip4(frame) and frame[23] == frames.ICMP and frame[14 + frames.header_len(frame):][:1] == b"\5")
+        frames.is_ip4(frame) and frame[23] == frames.ICMP
+        and frame[14 + frames.header_len(frame):][:1] == b"\5")
 
 
 def summary(seen):
@@ -282,14 +291,15 @@ def read_entries():
     for section in (HERE / "differences.md").read_text().split("\n## ")[1:]:
         title, *lines = section.splitlines()
         fields = dict(line[2:].split(": ", 1) for line in lines if line.startswith("- "))
-        entries.append(Entry(title, fields["cases"].split(), fields["router"].split(), fields["kernel"],
-                             fields["tsuji"], fields["why"]))
+        entries.append(Entry(title, fields["cases"].split(), fields["router"].split(),
+                             fields["kernel"], fields["tsuji"], fields["why"]))
     return entries
 
 
 def explains(entry, side, name, kernel, tsuji):
-    return (side in entry.router and any(fnmatch.fnmatchcase(name, c) for c in entry.cases)
-            and fnmatch.fnmatchcase(kernel, entry.kernel) and fnmatch.fnmatchcase(tsuji, entry.tsuji))
+    match = fnmatch.fnmatchcase
+    return (side in entry.router and any(match(name, c) for c in entry.cases)
+            and match(kernel, entry.kernel) and match(tsuji, entry.tsuji))
 
 
 def compare(kernel, other, side):

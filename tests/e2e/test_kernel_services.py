@@ -6,7 +6,8 @@ from lib import Lab, main, must, test, wait_for
 
 # One line to whoever connects, as a server of ssh says who it is.
 GREETER = "python3 -c 'import socket; s = socket.create_server((\"0.0.0.0\", 22)); " \
-          "[c.sendall(b\"SSH-2.0-greeter\\n\") or c.shutdown(1) or c.recv(9) for c, a in iter(s.accept, 0)]'"
+          "[c.sendall(b\"SSH-2.0-greeter\\n\") or c.shutdown(1) or c.recv(9) " \
+          "for c, a in iter(s.accept, 0)]'"
 
 
 def serve(lab):
@@ -32,8 +33,10 @@ def udp_reaches_the_routers_kernel_and_an_answer_comes_back():
                  "while True: d, a = s.recvfrom(9000); s.sendto(d[::-1], a)"
         lab.spawn("router", f"/usr/bin/python3 -c '{server}'")
         wait_for(lambda: ":53 " in lab.must("router", "ss -lun"), what="the server")
-        client = "import socket; s = socket.socket(2, 2); s.settimeout(5); s.connect((\"192.168.1.1\", 53)); " \
-                 "s.send(b\"abc\"); print(s.recv(99)); s.send(b\"x\" * 4000); print(len(s.recv(9000)))"
+        client = "import socket; s = socket.socket(2, 2); s.settimeout(5); " \
+                 "s.connect((\"192.168.1.1\", 53)); " \
+                 "s.send(b\"abc\"); print(s.recv(99)); " \
+                 "s.send(b\"x\" * 4000); print(len(s.recv(9000)))"
         out = lab.must("a", f"/usr/bin/python3 -c '{client}'")
         assert out == "b'cba'\n4000\n", out
 
@@ -56,9 +59,11 @@ def an_address_given_later_is_followed():
         serve(lab)
         assert lab.run("a", "timeout 10 nc -N -w 2 192.168.1.1 22", input="").stdout == ""
         must(f"ip -n {lab.router} address add 192.168.1.1/24 dev r0")
-        wait_for(lambda: lab.run("a", "timeout 10 nc -N -w 2 192.168.1.1 22", input="").stdout, what="the greeting")
+        wait_for(lambda: lab.run("a", "timeout 10 nc -N -w 2 192.168.1.1 22", input="").stdout,
+                 what="the greeting")
         must(f"ip -n {lab.router} address del 192.168.1.1/24 dev r0")
-        wait_for(lambda: not lab.run("a", "timeout 10 nc -N -w 1 192.168.1.1 22", input="").stdout, what="silence")
+        wait_for(lambda: not lab.run("a", "timeout 10 nc -N -w 1 192.168.1.1 22", input="").stdout,
+                 what="silence")
 
 
 @test

@@ -74,7 +74,8 @@ def the_control_socket_is_roots_alone():
     with Lab("ab") as lab:
         lab.start_tsuji()
         socket = pathlib.Path("/run/tsuji") / f"{inode(lab)}.sock"
-        assert socket.stat().st_mode & 0o777 == 0o600 and socket.parent.stat().st_mode & 0o777 == 0o700
+        assert socket.stat().st_mode & 0o777 == 0o600
+        assert socket.parent.stat().st_mode & 0o777 == 0o700
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ def port_state(lab, name, state):
 
 
 def reaches(lab, host, address, seconds=15):
-    wait_for(lambda: lab.run(host, f"ping -c 1 -W 1 {address}").returncode == 0, seconds, f"{host} to {address}")
+    wait_for(lambda: lab.run(host, f"ping -c 1 -W 1 {address}").returncode == 0, seconds,
+             f"{host} to {address}")
 
 
 @test
@@ -22,7 +23,8 @@ def a_link_goes_down_and_up():
     with Lab("abc") as lab:
         tsuji = lab.start_tsuji()
         for where in ("router", "a"):
-            link = ["ip", "-n", lab.namespace(where), "link", "set", "r0" if where == "router" else "eth0"]
+            link = ["ip", "-n", lab.namespace(where), "link", "set", "r0"
+                    if where == "router" else "eth0"]
             must(link + ["down"])
             port_state(lab, "r0", "down")
             assert tsuji.show("port", "name")["r0"]["reason"], tsuji.show("port", "name")["r0"]
@@ -70,11 +72,12 @@ def an_interface_is_deleted_and_made_again_many_times():
 
 def detach(lab, port):
     """Detaches the port's XDP link as an administrator would."""
-    link = json.loads(lab.must("router", f"ip -j link show {port}"))[0]
-    program = link["xdp"]["prog"]["id"]
-    for other in json.loads(lab.must("router", "bpftool -j link show")):
-        if other["type"] == "xdp" and other["prog_id"] == program and other.get("ifindex", link["ifindex"]) == link["ifindex"]:
-            must(f"bpftool link detach id {other['id']}")
+    device = json.loads(lab.must("router", f"ip -j link show {port}"))[0]
+    ours = {"type": "xdp", "prog_id": device["xdp"]["prog"]["id"]}
+    for link in json.loads(lab.must("router", "bpftool -j link show")):
+        elsewhere = link.get("ifindex", device["ifindex"]) != device["ifindex"]
+        if ours.items() <= link.items() and not elsewhere:
+            must(f"bpftool link detach id {link['id']}")
             return
     raise AssertionError(f"no XDP link on {port}")
 

@@ -7,7 +7,9 @@ import signal
 
 from lib import Lab, main, test, wait_for
 
-ROUTES = "routes:\n  - {to: 10.9.0.0/16, via: 192.168.0.9}\n  - {to: 10.8.0.0/16, type: blackhole}\n"
+ROUTES = "routes:\n" \
+         "  - {to: 10.9.0.0/16, via: 192.168.0.9}\n" \
+         "  - {to: 10.8.0.0/16, type: blackhole}\n"
 
 
 def without_hits(rows):
@@ -35,7 +37,8 @@ def reload_under_traffic_loses_no_packet():
         out = ping.communicate()[0]
         assert n_reloads >= 10 and re.search("300 packets transmitted, 300 received", out), out
         assert tsuji.show("port", "name")["r0"]["rx_packets"] >= before + 300
-        assert tsuji.show("neigh", "address")["192.168.0.2"]["state"] in ("reachable", "stale", "probe")
+        assert tsuji.show("neigh", "address")["192.168.0.2"]["state"] in ("reachable", "stale",
+                                                                          "probe")
 
 
 @test
@@ -60,10 +63,12 @@ def a_broken_file_changes_nothing():
         tsuji = lab.start_tsuji(lab.router_file(ROUTES))
         lab.must("a", "ping -c 1 -W 2 192.168.0.2")
         before = without_hits(tsuji.show("route"))
-        for bad in (ROUTES.replace("via", "vai"), ROUTES.replace("192.168.0.9", "192.168.77.9"), "routes: [\n"):
+        for bad in (ROUTES.replace("via", "vai"), ROUTES.replace("192.168.0.9", "192.168.77.9"),
+                    "routes: [\n"):
             done = reload(lab, lab.router_file(bad))
             assert done.returncode == 2, done
-            assert re.search(rf"{re.escape(str(tsuji.file))}:\d+:\d+: error: ", done.stderr), done.stderr
+            assert re.search(rf"{re.escape(str(tsuji.file))}:\d+:\d+: error: ",
+                             done.stderr), done.stderr
             assert without_hits(tsuji.show("route")) == before
         tsuji.file.unlink()
         done = tsuji.cli("reload")
@@ -85,7 +90,8 @@ def sighup_reloads_too():
 @test
 def a_port_comes_and_goes():
     with Lab("abc") as lab:
-        two = lab.router_file(ports={"r0": "{addresses: [192.168.1.1/24]}", "r1": "{addresses: [192.168.0.1/24]}"})
+        two = lab.router_file(ports={"r0": "{addresses: [192.168.1.1/24]}",
+                                     "r1": "{addresses: [192.168.0.1/24]}"})
         tsuji = lab.start_tsuji(two)
         assert lab.run("a", "ping -c 1 -W 1 192.168.2.2").returncode == 1
         assert reload(lab, lab.router_file()).returncode == 0

@@ -458,15 +458,13 @@ static void arp_sender_that_cannot_be_is_dropped_and_not_learnt(void **unused)
 		SAID(ARP_REQUEST, nobody, PEER, ROUTER),
 		SAID(ARP_REQUEST, group, PEER, ROUTER),
 		SAID(ARP_REQUEST, everyone, PEER, ROUTER),
-		SAID(ARP_REQUEST, peer, PEER, ROUTER, .eth_src = other), /* a forged sender */
 		SAID(ARP_REQUEST, router, PEER, ROUTER), /* our MAC, not our address */
 		SAID(ARP_REQUEST, router_r1, PEER, ROUTER), /* that of another port */
 		SAID(ARP_REQUEST, router, ROUTER, ROUTER), /* our own, looped back */
 		SAID(ARP_REQUEST, router, ZERO, ROUTER),
-		SAID(ARP_REQUEST, other, ZERO, ROUTER, .eth_src = peer),
 		SAID(ARP_REPLY, peer, ZERO, ROUTER, .eth_dst = router), /* zero, yet no probe */
-		SAID(ARP_REQUEST, peer, ip(192, 168, 2, 2), ROUTER), /* no subnet of the port */
-		SAID(ARP_REQUEST, peer, ip(192, 168, 0, 2), ROUTER), /* another port's */
+		SAID(ARP_REPLY, peer, ip(192, 168, 2, 2), ROUTER, .eth_dst = router), /* a stranger's */
+		SAID(ARP_REQUEST, peer, ip(192, 168, 2, 2), PEER),
 		SAID(ARP_REQUEST, peer, BROADCAST, ROUTER),
 		SAID(ARP_REQUEST, peer, ip(255, 255, 255, 255), ROUTER),
 		SAID(ARP_REQUEST, peer, ip(224, 0, 0, 1), ROUTER),
@@ -480,6 +478,25 @@ static void arp_sender_that_cannot_be_is_dropped_and_not_learnt(void **unused)
 			fail_msg("case %u ended as %s", i, verdict_name(lab->p.verdict));
 	}
 	assert_nothing_learnt(lab);
+	lab_free(lab);
+}
+
+static void arp_stranger_to_the_subnet_is_answered_and_not_learnt(void **unused)
+{
+	(void)unused;
+	struct lab *lab = lab_new();
+	assert_int_equal(ask(lab, ip(192, 168, 2, 2), ROUTER), TO_EGRESS);
+	assert_int_equal(ask(lab, ip(192, 168, 0, 2), ROUTER), TO_EGRESS); /* another port's subnet */
+	assert_nothing_learnt(lab);
+	lab_free(lab);
+}
+
+static void arp_is_answered_to_the_sender_it_names(void **unused)
+{
+	(void)unused;
+	struct lab *lab = lab_new();
+	assert_int_equal(say(lab, SAID(ARP_REQUEST, peer, PEER, ROUTER, .eth_src = other)), TO_EGRESS);
+	assert_true(mac_equal(packet_eth(&lab->p)->dst, peer));
 	lab_free(lab);
 }
 
@@ -635,6 +652,8 @@ int main(void)
 		cmocka_unit_test(arp_for_other_hardware_or_protocol_is_dropped),
 		cmocka_unit_test(arp_operation_neither_request_nor_reply_is_dropped),
 		cmocka_unit_test(arp_sender_that_cannot_be_is_dropped_and_not_learnt),
+		cmocka_unit_test(arp_stranger_to_the_subnet_is_answered_and_not_learnt),
+		cmocka_unit_test(arp_is_answered_to_the_sender_it_names),
 		cmocka_unit_test(arp_from_a_port_that_is_gone_is_dropped),
 		cmocka_unit_test(arp_claim_to_our_address_is_defended_once_in_ten_seconds),
 		cmocka_unit_test(arp_claim_in_a_reply_or_a_question_is_a_conflict_too),

@@ -102,7 +102,7 @@ static void provoke_DROP_ARP_FORMAT(struct world *w) { arrive_arp(w, 1, 6); /* I
 
 static void provoke_DROP_ARP_OPERATION(struct world *w) { arrive_arp(w, 7, 3); /* RARP */ }
 
-static void provoke_DROP_ARP_SENDER(struct world *w) { arrive_arp(w, 14, 10); /* 10.168.1.2 */ }
+static void provoke_DROP_ARP_SENDER(struct world *w) { arrive_arp(w, 8, 3); /* a group MAC */ }
 
 static void provoke_DROP_ARP_NOT_OURS(struct world *w) { arrive_arp(w, 27, 9); }
 
@@ -196,7 +196,17 @@ static void provoke_DROP_LOCAL_PROTOCOL(struct world *w)
 	arrive(w, 0, frame, world_ip4(frame, 0, "192.168.1.2", "192.168.1.1", 64, 132, 60));
 }
 
-static void provoke_DROP_LOCAL_PORT(struct world *w) { arrive_between(w, "192.168.1.2", "192.168.1.1"); }
+static void provoke_DROP_LOCAL_UDP(struct world *w) { arrive_between(w, "192.168.1.2", "192.168.1.1"); }
+
+static void provoke_DROP_LOCAL_PORT(struct world *w)
+{
+	uint8_t frame[256];
+	uint32_t len = world_ip4(frame, 0, "192.168.1.2", "192.168.1.1", 64, PROTO_UDP, 60);
+	const struct udp_hdr udp = {be16_from(1), be16_from(2), be16_from(60), {0}};
+
+	memcpy(frame + 34, &udp, sizeof(udp));
+	arrive(w, 0, frame, len);
+}
 
 static void provoke_DROP_ICMP_SHORT(struct world *w) { arrive_icmp(w, ICMP_ECHO, 7, 0); }
 

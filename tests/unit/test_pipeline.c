@@ -161,6 +161,8 @@ static void pipeline_drops_that_ask_for_an_error_send_it(void **state)
 	world_neighbour(w, 0, 2, "192.168.1.2");
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
 		uint32_t len = world_ip4(frame, 0, "192.168.1.2", cases[i].dst, cases[i].ttl, PROTO_UDP, 30);
+		const struct udp_hdr udp = {be16_from(1), be16_from(2), be16_from(30), {0}};
+		memcpy(frame + 34, &udp, sizeof(udp));
 		world_forget(w);
 		assert_true(world_arrive(w, 0, frame, len, 0));
 		turn(w);
