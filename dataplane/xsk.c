@@ -46,6 +46,7 @@ struct xsk_area {
 	void *memory;
 	size_t size;
 	int map_fd; /* -1: anonymous memory */
+	bool skb_in_view; /* the kernel lets programs see the skb */
 	struct {
 		struct xsk_ring_prod fill, tx;
 		struct xsk_ring_cons completion;
@@ -155,6 +156,16 @@ static int area_register(struct xsk_area *area, uint32_t frame_size, struct xsk_
 	return code;
 }
 
+/* Whether the kernel has the kfuncs that let a program see the skb (6.2). */
+static bool kernel_shows_skb(void)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	bool both = btf && btf__find_by_name_kind(btf, "bpf_cast_to_kern_ctx", BTF_KIND_FUNC) > 0 &&
+		    btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
+	btf__free(btf);
+	return both;
+}
+
 struct xsk_area *xsk_area_new(uint32_t n_frames, uint32_t size, struct xsk_error *error)
 {
 	struct xsk_area *area = calloc(1, sizeof(*area));
@@ -165,6 +176,7 @@ struct xsk_area *xsk_area_new(uint32_t n_frames, uint32_t size, struct xsk_error
 		return NULL;
 	}
 	area->map_fd = -1;
+	area->skb_in_view = kernel_shows_skb();
 	if (area_map(area, n_frames, size, error) || area_register(area, size, error)) {
 		xsk_area_free(area);
 		return NULL;
@@ -421,19 +433,10 @@ static unsigned receive_queues(const char *name)
 	return n ? min_u32(n, XSK_QUEUES_MAX) : 1;
 }
 
-/* Whether the kernel has the kfuncs that let a program see the skb (6.2). */
-static bool kernel_shows_skb(void)
+static int gate_load(struct xsk_port *port, const struct xsk_area *area, const struct xsk_config *config,
+		     struct xsk_error *error)
 {
-	struct btf *btf = btf__load_vmlinux_btf();
-	bool both = btf && btf__find_by_name_kind(btf, "bpf_cast_to_kern_ctx", BTF_KIND_FUNC) > 0 &&
-		    btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
-	btf__free(btf);
-	return both;
-}
-
-static int gate_load(struct xsk_port *port, const struct xsk_config *config, struct xsk_error *error)
-{
-	int see_skb = port->native && is_veth(config->name) && kernel_shows_skb();
+	int see_skb = area->skb_in_view && port->native && is_veth(config->name);
 
 	/* With the skb in view where we can, without it where that does not load. */
 	for (; see_skb >= 0; see_skb--) {
@@ -536,7 +539,7 @@ static struct xsk_port *port_try(struct xsk_area *area, const struct xsk_config 
 	port->queues = calloc(port->n_queues, sizeof(*port->queues));
 	if (!port->queues)
 		goto no_memory;
-	int code = gate_load(port, config, error);
+	int code = gate_load(port, area, config, error);
 	for (unsigned i = 0; !code && i < port->n_queues; i++)
 		code = queue_open(port, area, config, i, error);
 	if (!code)
