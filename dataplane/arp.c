@@ -170,17 +170,11 @@ static enum verdict defend(const struct room *room, const struct port *port, str
 {
 	be32 address = packet_arp(p)->sender;
 	uint64_t *last_ns = &room->state->defended_ns[port->number];
-	struct arp_say say = {
-		.operation = ARP_REQUEST,
-		.to = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}},
-		.sender = address,
-		.target = address,
-	};
 
 	if (*last_ns && room->now_ns - *last_ns < DEFEND_INTERVAL_NS)
 		return DROP_ARP_CONFLICT;
 	*last_ns = room->now_ns;
-	arp_write(p, port, &say);
+	arp_announce(port, p, address);
 	count_add(&room->stats->arp_requests, 1);
 	return TO_EGRESS;
 }
