@@ -25,9 +25,10 @@ struct bridge_block {
 struct bridge_state {
 	uint64_t blocked_until_ns[PORT_MAX]; /* 0: never blocked; room egress reads it too */
 	struct bridge_block blocks[PORT_MAX];
-	struct bridge_flap {       /* sources that moved lately, a small table by hash */
+	struct bridge_flap { /* sources that moved lately, a small table by hash */
 		struct mac mac;
-		uint16_t bridge, n_moves;
+		uint16_t bridge, low, high; /* the leg's number, and the two ports */
+		uint16_t n_moves;           /* between these two, since then; 0: an empty place */
 		uint64_t since_ns;
 	} flaps[256];
 };
@@ -37,21 +38,26 @@ struct bridge_state {
  * with PACKET_FLOOD set: to all members but the one it came from; TO_ARP or TO_IP4, with
  * port_in set to the leg: for the bridge's own address; DROP_BRIDGE_*.
  *
- * A broadcast (and a multicast ARP or IPv4 frame) that the leg should hear as well is
- * flooded, and a copy in a frame of its own, verdict TO_ARP or TO_IP4, is added to up, if
- * the leg has addresses and the pool a frame; stats->created counts it. Checksums are
- * left as they are. up has room for as many packets as v has.
+ * A broadcast IPv4 or group-addressed ARP frame that the leg should hear as well is flooded,
+ * and a copy in a frame of its own, verdict TO_ARP or TO_IP4, is added to up, if the leg has
+ * addresses and the pool a frame; stats->created counts it. If no member takes the flood, the
+ * frame itself goes up. Multicast IPv4 does not: nobody there takes it. Checksums are left
+ * as they are. up has room for as many packets as v has.
  *
- * The source is learnt first, unless the port's learning is off, the source is a group
- * address (DROP_BRIDGE_SOURCE), zero, or the router's own. A source that moves between two
- * ports more than 5 times in a second blocks the one with the higher number for 30
- * seconds: what comes in there is DROP_BRIDGE_LOOP, and egress sends nothing there.
+ * A source that is a group address, zero, or one of the bridge's own is DROP_BRIDGE_SOURCE;
+ * any other is learnt, unless the port's learning is off, and before it is known where the
+ * frame goes. A source that moves between two ports more than 5 times in a second blocks the
+ * one with the higher number for 30 seconds: what comes in there is DROP_BRIDGE_LOOP, what
+ * was learnt there is forgotten, and egress sends nothing there. The sixth move does not
+ * block at once but when up to a quarter of a second has passed since the first, a time that
+ * differs from bridge to bridge: of several in one circle, only one should cut it.
  */
 void bridge_input(const struct port_table *ports, struct fdb *fdb, struct frame_pool *pool,
 		  struct stats *stats, struct bridge_state *state, const struct vector *v,
 		  struct vector *up, uint64_t now_ns);
 
-static inline bool bridge_is_blocked(const struct bridge_state *state, uint16_t port, uint64_t now_ns)
+static inline bool bridge_is_blocked(const struct bridge_state *state, uint16_t port,
+				     uint64_t now_ns)
 {
 	return unlikely(state->blocked_until_ns[port] > now_ns);
 }

@@ -22,7 +22,7 @@
 #include "csum.h"
 
 /* No room here speaks these, so wire.h does not have them. */
-enum { PROTO_SCTP = 132 };   /* RFC 9260 */
+enum { PROTO_SCTP = 132 };     /* RFC 9260 */
 enum { ETH_VLAN_AD = 0x88a8 }; /* IEEE 802.1ad: the outer of two tags */
 enum { TAGS_MAX = 2 };
 
@@ -41,8 +41,8 @@ static_assert(sizeof(struct ip6_hdr) == 40, "RFC 8200 3");
 
 /* What of a frame a checksum can be about; places are from p->data on, and inside the frame. */
 struct layout {
-	uint32_t start, end;    /* of a datagram's payload, or of all behind the Ethernet header */
-	uint32_t addresses;     /* source and destination, one behind the other; 0: no datagram */
+	uint32_t start, end;	/* of a datagram's payload, or of all behind the Ethernet header */
+	uint32_t addresses;	/* source and destination, one behind the other; 0: no datagram */
 	uint32_t addresses_len; /* of both */
 	uint8_t protocol;
 	bool fragment;
@@ -128,7 +128,8 @@ static bool complete_marked(struct packet *p)
 	if (!parse(p, &l) || l.protocol == PROTO_SCTP)
 		return false;
 	/* In 32 bits: start and offset have 16, so nothing can wrap. */
-	if (p->csum_start < l.start || (uint32_t)p->csum_start + p->csum_offset + sizeof(be16) > l.end)
+	if (p->csum_start < l.start ||
+	    (uint32_t)p->csum_start + p->csum_offset + sizeof(be16) > l.end)
 		return false;
 	return finish(p, p->csum_start, l.end, p->csum_offset);
 }

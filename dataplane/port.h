@@ -47,21 +47,27 @@ struct port {
 /* A bridge's leg rather than a port with a wire. Its mac is the bridge's, its mtu the least of its members', and it is up while one of them is. */
 static inline bool port_is_leg(const struct port *port) { return port->members != NULL; }
 
+/* Whether its MTU lets a frame of that length leave: with room for a VLAN tag, as in Linux. */
+static inline bool port_carries(const struct port *port, uint32_t frame_len)
+{
+	enum { TAG = 4 };
+
+	return frame_len <= port->mtu + sizeof(struct eth_hdr) + TAG;
+}
+
 /*
  * Whether a frame flooded by member from (NULL: by the leg) leaves by member to: the one
  * rule for rooms bridge and egress. group: its destination is a group address. A port that
- * loop guard has blocked is not known here. The MTU has room for a VLAN tag, as Linux has it.
+ * loop guard has blocked is not known here.
  */
 static inline bool bridge_floods_to(const struct port *from, const struct port *to,
 				    const struct packet *p, bool group)
 {
-	enum { TAG = 4 };
-
 	if (to == from || !to->up || (!group && to->flags & PORT_NO_FLOOD))
 		return false;
 	if (from && from->flags & to->flags & PORT_ISOLATED)
 		return false;
-	return p->len <= to->mtu + sizeof(struct eth_hdr) + TAG;
+	return port_carries(to, p->len);
 }
 
 /* An address that packets can be sent to at this router. */

@@ -518,13 +518,13 @@ static const struct nonsense {
 	bool is_ip6;
 	uint8_t at, value;
 } nonsense[] = {
-	{false, 0, 0x65}, /* version */
+	{false, 0, 0x65},				      /* version */
 	{false, 0, 0x05}, {false, 0, 0x40}, {false, 0, 0x44}, /* header under 20 bytes */
-	{false, 0, 0x4f}, /* header past the datagram */
-	{false, 2, 1},	  /* total length past the frame */
-	{false, 3, 0}, {false, 3, 19},
-	{false, 3, 33}, /* no room for the transport header */
-	{true, 0, 0x46}, {true, 0, 0x70}, {true, 4, 1}, {true, 5, 31}, {true, 5, 0}, {true, 5, 12},
+	{false, 0, 0x4f},				      /* header past the datagram */
+	{false, 2, 1},					      /* total length past the frame */
+	{false, 3, 0},	  {false, 3, 19},   {false, 3, 33},   /* no room for the transport header */
+	{true, 0, 0x46},  {true, 0, 0x70},  {true, 4, 1},
+	{true, 5, 31},	  {true, 5, 0},	    {true, 5, 12},
 };
 
 static void offload_headers_that_make_no_sense_change_nothing(void **state)
@@ -675,7 +675,8 @@ int main(void)
 		cmocka_unit_test(offload_marked_sctp_is_left_alone),
 		cmocka_unit_test(offload_marked_checksum_inside_a_tunnel_is_completed),
 		cmocka_unit_test(offload_behind_ipv6_extensions_only_the_mark_is_obeyed),
-		cmocka_unit_test(offload_marked_other_ethertype_is_completed_to_the_end_of_the_frame),
+		cmocka_unit_test(
+			offload_marked_other_ethertype_is_completed_to_the_end_of_the_frame),
 		cmocka_unit_test(offload_headers_that_make_no_sense_change_nothing),
 		cmocka_unit_test(offload_marked_outside_the_payload_changes_nothing),
 		cmocka_unit_test(offload_frame_cut_anywhere_is_left_alone),
