@@ -3,10 +3,11 @@
  * lab_plan - a lab file as the commands that build it.
  *
  * Namespaces first, then the links, each made with both ends in place: no interface is
- * ever visible in the caller's namespace. Then each node: forwarding off (a new namespace
- * inherits it from the first one), loopback, addresses, links up, routes. A router's
- * kernel is given the addresses and routes of its router section too, so that what runs
- * in its namespace can answer beyond the connected subnets; what arrives still comes
+ * ever visible in the caller's namespace. (Names stand behind `name` and `dev`: an interface
+ * called a would be taken for `address`, abbreviated.) Then each node: forwarding off (a new
+ * namespace inherits it from the first one), loopback, addresses, links up, routes. A
+ * router's kernel is given the addresses and routes of its router section too, so that what
+ * runs in its namespace can answer beyond the connected subnets; what arrives still comes
  * through tsuji.
  *
  * There is no kernel bridge: bridged ports lose IPv6, as a kernel bridge's ports do, and
@@ -65,7 +66,7 @@ static void add_link(struct plan *plan, const struct lab *lab, const struct lab_
 		snprintf(end[i], sizeof(end[i]), "%s netns %s%s%s", e->name, netns, address, mtu);
 		free(netns);
 	}
-	add(plan, PLAN_IP, NULL, "link add %s type veth peer name %s", end[0], end[1]);
+	add(plan, PLAN_IP, NULL, "link add name %s type veth peer name %s", end[0], end[1]);
 }
 
 static bool names_prefix(const struct lab_node *node, const struct config_route *route)
@@ -172,7 +173,7 @@ static void add_node(struct plan *plan, const struct lab *lab, unsigned index)
 	add(plan, PLAN_IP, netns, "link set lo up");
 	for (unsigned i = 0; i < node->n_interfaces; i++)
 		if (strcmp(node->interfaces[i].name, "lo"))
-			add(plan, PLAN_IP, netns, "link set %s up", node->interfaces[i].name);
+			add(plan, PLAN_IP, netns, "link set dev %s up", node->interfaces[i].name);
 	for (unsigned i = 0; i < node->n_routes; i++)
 		add(plan, PLAN_IP, netns, "route add %s via %s",
 		    prefix_text(node->routes[i].prefix, node->routes[i].prefix_len, prefix),
