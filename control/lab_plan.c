@@ -170,7 +170,7 @@ static void add_node(struct plan *plan, const struct lab *lab, unsigned index)
 				    &node->interfaces[i].addresses[k]);
 	if (node->router)
 		add_router_ports(plan, netns, node);
-	add(plan, PLAN_IP, netns, "link set lo up");
+	add(plan, PLAN_IP, netns, "link set dev lo up");
 	for (unsigned i = 0; i < node->n_interfaces; i++)
 		if (strcmp(node->interfaces[i].name, "lo"))
 			add(plan, PLAN_IP, netns, "link set dev %s up", node->interfaces[i].name);
