@@ -91,6 +91,70 @@ static void provoke_DROP_ETH_NOT_OURS(struct world *w)
 	arrive(w, 0, frame, len);
 }
 
+/* From station 2 behind a member of br0, by an ethertype that no room reads. */
+static void arrive_bridged(struct world *w, unsigned port, struct mac dst)
+{
+	uint8_t frame[60] = {0};
+	struct eth_hdr eth = {dst, world_station_mac(port, 2), be16_from(0x88b5)};
+
+	memcpy(frame, &eth, sizeof(eth));
+	arrive(w, port, frame, sizeof(frame));
+}
+
+static void provoke_DROP_BRIDGE_SOURCE(struct world *w)
+{
+	uint8_t frame[60] = {0};
+
+	memcpy(frame, world_station_mac(4, 2).b, 6);
+	memcpy(frame + 6, everyone.b, 6);
+	arrive(w, 5, frame, sizeof(frame));
+}
+
+static void provoke_DROP_BRIDGE_RESERVED(struct world *w)
+{
+	arrive_bridged(w, 4, (struct mac){{0x01, 0x80, 0xc2, 0, 0, 0x0e}}); /* LLDP */
+}
+
+static void provoke_DROP_BRIDGE_SAME_PORT(struct world *w)
+{
+	arrive_bridged(w, 4, world_station_mac(4, 2));
+}
+
+static void provoke_DROP_BRIDGE_ISOLATED(struct world *w)
+{
+	w->ports[4].flags = w->ports[5].flags = PORT_ISOLATED;
+	arrive_bridged(w, 4, everyone);
+	arrive_bridged(w, 5, world_station_mac(4, 2));
+}
+
+static void provoke_DROP_BRIDGE_LOOP(struct world *w)
+{
+	/* The station of port 4 is seen on port 5 too, twenty times in a second. */
+	for (unsigned i = 0; i < 20; i++, w->now_ns += 50 * NS_PER_MS) {
+		uint8_t frame[60] = {0};
+		memcpy(frame, everyone.b, 6);
+		memcpy(frame + 6, world_station_mac(4, 2).b, 6);
+		arrive(w, 4 + i % 2, frame, sizeof(frame));
+		world_turn(w);
+	}
+}
+
+static void provoke_DROP_BRIDGE_NO_PORT(struct world *w)
+{
+	w->ports[5].up = w->ports[6].up = false;
+	arrive_bridged(w, 4, everyone);
+}
+
+static void provoke_DROP_BRIDGE_LOCAL(struct world *w) { arrive_bridged(w, 4, world_port_mac(WORLD_LEG)); }
+
+static void provoke_DROP_BRIDGE_MTU(struct world *w)
+{
+	w->ports[5].mtu = 41; /* a frame of 60 bytes needs 42, if it has a tag */
+	arrive_bridged(w, 5, everyone);
+	world_turn(w);
+	arrive_bridged(w, 4, world_station_mac(5, 2));
+}
+
 static void provoke_DROP_ARP_SHORT(struct world *w)
 {
 	uint8_t frame[64];
