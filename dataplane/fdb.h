@@ -13,8 +13,10 @@
  *
  * Threads: the worker learns and looks up; control adds, deletes, walks and reads events.
  * A bucket has a lock for writers; lookups take none (a sequence counter, as in neigh.h).
- * Hash: keyed with the caller's secret. Memory is fixed at fdb_new(): past the bounds
- * frames are still forwarded, only learning stops, and that is counted.
+ * Hash: keyed with the caller's secret. Memory is fixed at fdb_new(), and what is never
+ * needed of it never touched: past the bounds frames are still forwarded, only learning
+ * stops, and that is counted. The worker's now_ns never goes back. Bridges and ports are
+ * below PORT_MAX.
  */
 #ifndef TSUJI_FDB_H
 #define TSUJI_FDB_H
@@ -38,10 +40,10 @@ void fdb_free(struct fdb *fdb);
 /* -- worker ------------------------------------------------------------------------- */
 
 enum fdb_learnt {
-	FDB_KNOWN,   /* it is there, on that port: time noted, at most once a second */
+	FDB_KNOWN,   /* it is there, on that port: time noted, once a second or four times in its age */
 	FDB_NEW,     /* learnt now */
 	FDB_MOVED,   /* it was on another port: *before */
-	FDB_FULL,    /* the bounds are reached; counted */
+	FDB_FULL,    /* the bounds are reached; counted. One that would move to a full port is forgotten */
 	FDB_REFUSED, /* static or local on another port: it stays */
 };
 /* A frame from mac came in on that port. mac is an individual address, not zero (the room checks). */
@@ -65,11 +67,15 @@ uint64_t fdb_next(const struct fdb *fdb);
 
 /* -- control, at any time ----------------------------------------------------------- */
 
-void fdb_set_aging(struct fdb *fdb, uint16_t bridge, uint64_t aging_ns); /* default 300 s */
+/* Default 300 s. 0: nothing is learnt (fdb_learn() says FDB_KNOWN) and all is flooded, as in Linux. */
+void fdb_set_aging(struct fdb *fdb, uint16_t bridge, uint64_t aging_ns);
 /* Adds or replaces a static or local entry. 0, -ENOSPC, or -EINVAL (a group address, zero). */
 int fdb_add(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port, enum fdb_kind kind);
 int fdb_del(struct fdb *fdb, uint16_t bridge, struct mac mac); /* 0 or -ENOENT */
-/* Deletes the entries of a bridge and a port (PORT_NONE: any), of that kind and learnt ones always. Returns how many. */
+/*
+ * Deletes the learnt entries of a bridge and a port (PORT_NONE: of any), and the static
+ * ones if asked. Local ones stay: fdb_del() is for them. Returns how many.
+ */
 unsigned fdb_flush(struct fdb *fdb, uint16_t bridge, uint16_t port, bool statics);
 
 struct fdb_info {
@@ -82,20 +88,24 @@ struct fdb_info {
 /* Calls each once per entry with a consistent copy, in no order. */
 void fdb_walk(struct fdb *fdb, void (*each)(const struct fdb_info *, void *), void *arg);
 uint32_t fdb_count(const struct fdb *fdb);
-uint64_t fdb_refused(const struct fdb *fdb); /* sources not learnt because a bound was reached */
+uint64_t fdb_refused(const struct fdb *fdb); /* times that fdb_learn() said FDB_FULL */
+/* Entries in the fullest bucket, what a lookup costs at worst; exact while nothing changes. */
+unsigned fdb_longest_chain(const struct fdb *fdb);
 
 enum fdb_event_kind { FDB_APPEARED, FDB_MOVES, FDB_GONE };
 struct fdb_event {
 	enum fdb_event_kind kind;
 	uint16_t bridge, port, before; /* before: FDB_MOVES */
 	struct mac mac;
-	uint64_t at_ns;
+	uint64_t at_ns; /* 0: control's own doing, just now (fdb_add, fdb_del, fdb_flush) */
 };
 /*
  * The next event since fdb_watch(true), oldest first; false: none. One reader. At most
- * 4096 wait; what did not fit is counted in *lost since the last call.
+ * 4096 wait; what did not fit is counted in *lost since the last call, whatever it returns.
+ * A source that comes back after its age, before the table has collected it, is FDB_GONE
+ * and then FDB_APPEARED. An entry made static or local is only FDB_MOVES, if its port changes.
  */
 bool fdb_event(struct fdb *fdb, struct fdb_event *event, uint64_t *lost);
-void fdb_watch(struct fdb *fdb, bool on);
+void fdb_watch(struct fdb *fdb, bool on); /* the reader's; on when it is on already: nothing */
 
 #endif
