@@ -35,6 +35,17 @@ struct gate_meta {
 	shared_u16 reserved;    /* zero; the size is a multiple of four, as XDP asks */
 };
 
+#define BURST_MAX 2048       /* frames of one burst: a power of two */
+#define BURST_PORTS 256      /* ports, by number */
+#define BURST_OFFSET_MAX 512 /* a frame's data begins below this offset in its chunk */
+#define BURST_FIRST_LEN 64   /* bytes of a page before the program sets its length */
+
+/* A frame of a burst: which, where in its chunk it begins, and how long it is. */
+struct burst_entry {
+	shared_u32 frame;
+	shared_u16 offset, len;
+};
+
 /* Counted by the gate on each port, read through its memory map. */
 struct gate_counters {
 	shared_u64 taken;     /* to an AF_XDP socket */

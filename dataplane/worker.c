@@ -15,6 +15,7 @@
 
 #include "epoch.h"
 #include "lane.h"
+#include "lane_punt.h"
 #include "pipeline.h"
 
 #include <errno.h>
@@ -139,7 +140,7 @@ static unsigned fill_fds(struct worker *w, bool *waits)
 		if (!io)
 			continue;
 		*waits |= io_waits(io);
-		unsigned n_fds = xsk_port_fds((const struct xsk_port *)io, fds, XSK_QUEUES_MAX);
+		unsigned n_fds = xsk_port_fds(lane_port_xsk((const struct lane_port *)io), fds, XSK_QUEUES_MAX);
 		for (unsigned q = 0; q < n_fds && n < POLL_MAX; q++)
 			w->fds[n++] = (struct pollfd){.fd = fds[q], .events = POLLIN};
 	}

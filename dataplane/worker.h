@@ -4,6 +4,8 @@
  * came through the pipeline, transmits, and when there is nothing to do spins briefly and
  * then sleeps in poll().
  *
+ * The io of a port in the published table is a struct lane_port's (lane.h).
+ *
  * Threads: everything here is called by control, and may block for as long as a grace
  * period (a turn: microseconds to a few milliseconds).
  */

@@ -45,6 +45,7 @@ struct xsk_area {
 	struct xsk_umem *umem;
 	void *memory;
 	size_t size;
+	uint32_t frame_size;
 	int map_fd; /* -1: anonymous memory */
 	bool skb_in_view; /* the kernel lets programs see the skb */
 	struct {
@@ -107,6 +108,7 @@ static int area_map(struct xsk_area *area, uint32_t n_frames, uint32_t frame_siz
 	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
 	int flags = MAP_SHARED;
 
+	area->frame_size = frame_size;
 	area->size = (size_t)n_frames * frame_size;
 	area->map_fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "tsuji_frames", sizeof(uint32_t), frame_size,
 				      n_frames, &options);
@@ -199,6 +201,12 @@ void xsk_area_free(struct xsk_area *area)
 }
 
 void *xsk_area_memory(struct xsk_area *area) { return area->memory; }
+
+int xsk_area_map(const struct xsk_area *area, uint32_t *frame_size)
+{
+	*frame_size = area->frame_size;
+	return area->map_fd;
+}
 
 /* -- receive ---------------------------------------------------------------------- */
 
@@ -600,6 +608,8 @@ bool xsk_port_attached(const struct xsk_port *port)
 }
 
 struct io *xsk_port_io(struct xsk_port *port) { return &port->io; }
+
+unsigned xsk_port_room(const struct xsk_port *port) { return port->ring_size - port->queues[0].sent; }
 
 unsigned xsk_port_fds(const struct xsk_port *port, int *fds, unsigned max)
 {
