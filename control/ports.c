@@ -169,6 +169,14 @@ static int attach(struct router *router, struct router_port *rp, const struct li
 	rp->xsk = xsk_port_open(router->area, &wanted, error);
 	if (!rp->xsk)
 		return -1;
+	rp->lanes = lane_port_open(rp->xsk, router->burst, &wanted);
+	if (!rp->lanes) {
+		*error = (struct xsk_error){.code = errno};
+		snprintf(error->text, sizeof(error->text), "cannot set up its lanes: %s", strerror(errno));
+		xsk_port_close(rp->xsk);
+		rp->xsk = NULL;
+		return -1;
+	}
 	rp->ifindex = link->ifindex;
 	rp->bridged = wanted.bridged;
 	if (config->xdp == XDP_AUTO && !xsk_port_is_native(rp->xsk))
@@ -186,6 +194,8 @@ static void detach(struct router *router, struct router_port *rp)
 	xsk_port_refresh_stats(rp->xsk);
 	xsk_port_gate_counts(rp->xsk, &counts);
 	rp->gate_passed += counts.passed;
+	lane_port_close(rp->lanes);
+	rp->lanes = NULL;
 	xsk_port_close(rp->xsk);
 	rp->xsk = NULL;
 	worker_reclaim(router->worker, rp->number);
@@ -417,6 +427,19 @@ void ports_release(struct router *router)
 	}
 }
 
+void ports_choose_lanes(struct router *router)
+{
+	static const enum lane_choice choices[] = {
+		[TRANSMIT_AUTO] = LANE_AUTO, [TRANSMIT_SOCKET] = LANE_SOCKET, [TRANSMIT_BURST] = LANE_BURST};
+	struct router_port *rp;
+	for (unsigned i = 0; (rp = next_port(&router->ports, &i));) {
+		bool far_end = rp->lanes && router->netdev &&
+			       netdev_transmits(router->netdev, rp->ifindex);
+		if (rp->lanes)
+			lane_port_set(rp->lanes, choices[router->config->lanes.transmit], far_end);
+	}
+}
+
 bool ports_retry(struct router *router)
 {
 	struct router_port *rp;
@@ -462,7 +485,7 @@ static struct port *port_new(const struct router *router, const struct router_po
 	port->mac = rp->mac;
 	port->up = rp->state == STATE_UP && !rp->reopen;
 	port->ifindex = rp->ifindex;
-	port->io = port->up ? xsk_port_io(rp->xsk) : NULL;
+	port->io = port->up ? lane_port_io(rp->lanes) : NULL;
 	port->n_addresses = config->n_addresses;
 	port->addresses = addresses;
 	bridges_place(router, port, config, plan);

@@ -20,6 +20,7 @@
 #include "config.h"
 #include "netlink.h"
 #include "refusal.h"
+#include "../dataplane/lane.h"
 #include "../dataplane/port.h"
 #include "../dataplane/stats.h"
 #include "../dataplane/xsk.h"
@@ -41,6 +42,7 @@ struct router_port {
 	uint32_t link_mtu;
 	uint32_t ring_size;
 	struct xsk_port *xsk;   /* NULL while lost */
+	struct lane_port *lanes; /* its ways out; NULL while lost */
 	bool bridged;           /* as it is open: every frame is taken */
 	bool reopen;            /* in the configuration being tried it is open otherwise */
 	bool flush;             /* it went down: what was learnt there is to be forgotten */
@@ -82,6 +84,8 @@ bool ports_follow(struct router *router, bool gates);
 void ports_release(struct router *router);
 /* Tries to attach lost ports whose interface is there. True if one came back: publish. */
 bool ports_retry(struct router *router);
+/* Lets each port use the lanes that the configuration wants and its far end takes now. */
+void ports_choose_lanes(struct router *router);
 
 /*
  * The table to publish: of plan, the configuration being tried, or (NULL) of what is in

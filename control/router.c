@@ -24,7 +24,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 /* -- publishing -- */
 
@@ -168,6 +170,7 @@ static void commit(struct router *router, struct config *config, struct next *ne
 	prune_live_routes(router);
 	*neighbours = neighbours_follow(router, old, old_table);
 	follow_table(router, old_table);
+	ports_choose_lanes(router);
 	ports_table_free(old_table);
 	fib_free(old_fib);
 	routes_fini(&old_routes);
@@ -216,11 +219,29 @@ static int start_worker(struct router *router, const struct config *config, stru
 	    getrandom(wanted.neigh.secret, sizeof(wanted.neigh.secret), 0) < 0 ||
 	    getrandom(wanted.fdb.secret, sizeof(wanted.fdb.secret), 0) < 0)
 		return refusal_set(why, REFUSED_MACHINE, "no random numbers: %s", strerror(errno));
-	int code = worker_start(&router->worker, &wanted);
+	int code = burst_lane_open(&router->burst, router->area);
+	if (code) /* everything works without it */
+		log_warning("no burst lane: %s", strerror(-code));
+	code = worker_start(&router->worker, &wanted);
 	if (code)
 		return refusal_set(why, REFUSED_FAILED, "cannot start the worker: %s",
 				   strerror(-code));
 	return 0;
+}
+
+/* netlink, which must be, and netdev, which older kernels lack. 0, or -1 with errno. */
+static int listen_for_changes(struct router *router)
+{
+	struct epoll_event readable = {.events = EPOLLIN};
+	router->netlink = netlink_open();
+	router->netdev = netdev_open();
+	router->changes_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (!router->netlink || router->changes_fd < 0 ||
+	    epoll_ctl(router->changes_fd, EPOLL_CTL_ADD, netlink_fd(router->netlink), &readable) < 0)
+		return -1;
+	return router->netdev ? epoll_ctl(router->changes_fd, EPOLL_CTL_ADD,
+					  netdev_fd(router->netdev), &readable)
+			      : 0;
 }
 
 struct router *router_start(struct config *config, struct refusal *why)
@@ -232,8 +253,8 @@ struct router *router_start(struct config *config, struct refusal *why)
 		refusal_set(why, REFUSED_FAILED, "no memory");
 		return NULL;
 	}
-	router->netlink = netlink_open();
-	if (!router->netlink) {
+	router->changes_fd = -1;
+	if (listen_for_changes(router) < 0) {
 		refusal_set(why, REFUSED_MACHINE, "cannot read the interfaces: netlink: %s",
 			    strerror(errno));
 	} else if (plan(router, config, why) == 0) {
@@ -259,14 +280,20 @@ void router_stop(struct router *router)
 		worker_stop(router->worker);
 	}
 	for (unsigned i = 0; i < PORT_MAX; i++) {
-		if (router->ports.port[i])
+		if (router->ports.port[i]) {
+			lane_port_close(router->ports.port[i]->lanes);
 			xsk_port_close(router->ports.port[i]->xsk);
+		}
 		free(router->ports.port[i]);
 		free(router->bridges.bridge[i]);
 		free(published[i]);
 	}
+	burst_lane_close(router->burst);
 	xsk_area_free(router->area);
+	netdev_close(router->netdev);
 	netlink_close(router->netlink);
+	if (router->changes_fd >= 0)
+		close(router->changes_fd);
 	routes_fini(&router->routes);
 	free(router->live_routes);
 	free(router->live_neighs);
@@ -433,11 +460,13 @@ static void follow(struct router *router, bool kernel, bool gates)
 
 int router_netlink_fd(const struct router *router)
 {
-	return netlink_fd(router->netlink);
+	return router->changes_fd;
 }
 
 void router_netlink_ready(struct router *router)
 {
+	if (router->netdev && netdev_update(router->netdev))
+		ports_choose_lanes(router);
 	int changes = netlink_update(router->netlink);
 	if (changes < 0)
 		log_error("netlink: %s", strerror(-changes));
@@ -453,6 +482,7 @@ void router_tick(struct router *router)
 		if (router->ports.port[i] && router->ports.port[i]->xsk)
 			xsk_port_refresh_stats(router->ports.port[i]->xsk);
 	bridges_watch(router);
+	ports_choose_lanes(router);
 }
 
 /* -- live routes -- */

@@ -132,7 +132,8 @@ json_t *router_show_ports(struct router *router)
 			row, "xdp",
 			!rp->xsk ? json_null()
 				 : json_string(xsk_port_is_native(rp->xsk) ? "native" : "generic"));
-		json_object_set_new(row, "lane", json_string("socket"));
+		json_object_set_new(row, "lane",
+				    json_string(rp->lanes ? lane_port_name(rp->lanes) : "socket"));
 		put_counters(router, row, rp);
 		json_array_append_new(rows, row);
 	}

@@ -12,6 +12,7 @@
 #define TSUJI_STATE_H
 
 #include "bridges.h"
+#include "netdev.h"
 #include "netlink.h"
 #include "ports.h"
 #include "router.h"
@@ -24,7 +25,10 @@
 struct router {
 	struct config *config; /* in force */
 	struct netlink *netlink;
+	struct netdev *netdev;     /* NULL: this kernel does not tell which far ends take bursts */
+	int changes_fd;            /* an epoll set of netlink's and netdev's sockets */
 	struct xsk_area *area;
+	struct burst_lane *burst;  /* NULL: no burst lane */
 	uint32_t frame_size;
 	struct worker *worker;
 	struct ports ports;
