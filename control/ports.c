@@ -427,16 +427,30 @@ void ports_release(struct router *router)
 	}
 }
 
+/* Why a port may not burst, with what would change it; NULL: it may. */
+static const char *why_no_burst(const struct router *router, const struct router_port *rp)
+{
+	if (!rp->lanes || router->config->lanes.transmit == TRANSMIT_SOCKET)
+		return "";
+	if (!router->burst)
+		return "this kernel has no burst lane";
+	if (!router->netdev)
+		return "this kernel does not tell whether the far end takes bursts; Linux 6.3 does";
+	if (!netdev_transmits(router->netdev, rp->ifindex))
+		return "its far end has no NAPI: ethtool -K IFACE gro on, there";
+	return NULL;
+}
+
 void ports_choose_lanes(struct router *router)
 {
-	static const enum lane_choice choices[] = {
-		[TRANSMIT_AUTO] = LANE_AUTO, [TRANSMIT_SOCKET] = LANE_SOCKET, [TRANSMIT_BURST] = LANE_BURST};
+	bool wanted = router->config->lanes.transmit == TRANSMIT_BURST;
 	struct router_port *rp;
 	for (unsigned i = 0; (rp = next_port(&router->ports, &i));) {
-		bool far_end = rp->lanes && router->netdev &&
-			       netdev_transmits(router->netdev, rp->ifindex);
+		rp->lane_reason = why_no_burst(router, rp);
 		if (rp->lanes)
-			lane_port_set(rp->lanes, choices[router->config->lanes.transmit], far_end);
+			lane_port_set(rp->lanes, rp->lane_reason ? LANE_SOCKET
+						 : wanted	 ? LANE_BURST
+								 : LANE_AUTO);
 	}
 }
 

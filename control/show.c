@@ -134,6 +134,8 @@ json_t *router_show_ports(struct router *router)
 				 : json_string(xsk_port_is_native(rp->xsk) ? "native" : "generic"));
 		json_object_set_new(row, "lane",
 				    json_string(rp->lanes ? lane_port_name(rp->lanes) : "socket"));
+		json_object_set_new(row, "lane_reason",
+				    rp->lane_reason ? json_string(rp->lane_reason) : json_null());
 		put_counters(router, row, rp);
 		json_array_append_new(rows, row);
 	}

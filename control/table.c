@@ -251,6 +251,8 @@ void table_ports(FILE *out, const json_t *rows, bool statistics)
 		put_word(out, "mac", text_of(port, "mac"));
 		put_word(out, "xdp", text_of(port, "xdp"));
 		put_word(out, "lane", text_of(port, "lane"));
+		if (*text_of(port, "lane_reason"))
+			fprintf(out, " (%s)", text_of(port, "lane_reason"));
 		if (*text_of(port, "addresses"))
 			fprintf(out, "\n    addresses %s", text_of(port, "addresses"));
 		put_place(out, port);

@@ -167,9 +167,9 @@ struct io *lane_port_io(struct lane_port *lanes) { return &lanes->io; }
 
 struct xsk_port *lane_port_xsk(const struct lane_port *lanes) { return lanes->xsk; }
 
-void lane_port_set(struct lane_port *lanes, enum lane_choice choice, bool far_end)
+void lane_port_set(struct lane_port *lanes, enum lane_choice choice)
 {
-	bool may = lanes->burst && far_end && choice != LANE_SOCKET;
+	bool may = lanes->burst && choice != LANE_SOCKET;
 	uint32_t least = choice == LANE_BURST ? 1 : BURST_MIN;
 
 	store_shared(&lanes->burst_min, may ? least : UINT32_MAX);
