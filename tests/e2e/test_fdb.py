@@ -98,9 +98,10 @@ def show_tells_who_is_where():
         own = {m: r["port"] for m, r in tsuji.show("fdb", "mac").items() if r["kind"] == "local"}
         assert own == {"02:00:00:00:20:01": "br0", "02:00:00:00:20:02": "r1",
                        "02:00:00:00:20:03": "r2"}, own
-        for words, wanted in (("fdb show 02:00:00:00:10:02", ["02:00:00:00:10:02"]),
-                              ("fdb show 02:00:00:00:10:07", []),
-                              ("fdb show dev r1 br br0", ["02:00:00:00:10:02", "02:00:00:00:20:02"])):
+        for words, wanted in (
+                ("fdb show 02:00:00:00:10:02", ["02:00:00:00:10:02"]),
+                ("fdb show 02:00:00:00:10:07", []),
+                ("fdb show dev r1 br br0", ["02:00:00:00:10:02", "02:00:00:00:20:02"])):
             found = [r["mac"] for r in json.loads(tsuji.must(f"-j {words}"))]
             assert [m for m in found if not m.startswith("02:5e")] == wanted, (words, found)
 
@@ -141,7 +142,7 @@ def mistakes_are_told_and_change_nothing():
                 ("fdb add 02:00:00:00:77:01 port r9", 2, "r9"),
                 ("fdb add 02:00:00:00:77:01", 2, "port"),
                 ("fdb add 02:00:00:00:20:02 port r2", 2, "02:00:00:00:20:02"),
-                ("fdb del 02:00:00:00:20:02", 1, "02:00:00:00:20:02"),
+                ("fdb del 02:00:00:00:20:02", 2, "02:00:00:00:20:02"),
                 ("fdb flush port r9", 1, "did you mean"),
                 ("fdb flush 02:00:00:00:77:01", 2, "del"),
                 ("fdb shwo", 2, "show")):
