@@ -340,7 +340,7 @@ enum verdict lab_walk(struct lab *lab, struct packet *p)
 			eth_input(lab->ports, &v);
 			break;
 		case TO_IP4:
-			ip4_input(lab->ports, &v);
+			ip4_input(lab->ports, &v, false);
 			break;
 		case TO_LOCAL:
 			icmp_local(lab->ports, &v);
