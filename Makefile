@@ -29,7 +29,7 @@ FUZZ = $(patsubst tests/fuzz/%.c,$(B)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
 PACKAGES = clang llvm libclang-rt-14-dev make pkg-config bpftool libxdp-dev libbpf-dev liburcu-dev \
 	libyaml-dev libjansson-dev libmnl-dev libpcap-dev libcap-ng-dev uthash-dev libcmocka-dev \
 	iproute2 iputils-ping traceroute ethtool tcpdump nftables iperf3 python3 python3-scapy \
-	dnsmasq-base dnsutils netcat-openbsd curl
+	dnsmasq-base dnsutils udhcpc netcat-openbsd curl
 
 .PHONY: all deps demo test unit e2e sanitize fuzz bench check-layers clean help
 .DELETE_ON_ERROR:

@@ -51,20 +51,24 @@ static void select_rows(json_t *rows, const char *key, const char *wanted)
 
 /* -- port -- */
 
-static void complain_no_port(const json_t *ports, const char *name, struct complaint *complaint)
+/* kind: "port" or "bridge", whose rows these are. */
+static void complain_no_name(const json_t *rows, const char *kind, const char *name,
+			     struct complaint *complaint)
 {
 	const char *names[PORT_MAX + 1];
-	size_t n = json_array_size(ports) < PORT_MAX ? json_array_size(ports) : PORT_MAX;
+	size_t n = min_u64(json_array_size(rows), PORT_MAX);
 	const char *nearest;
 	char hint[64];
 
 	for (size_t i = 0; i < n; i++)
-		names[i] = text_of(json_array_get(ports, i), "name");
+		names[i] = text_of(json_array_get(rows, i), "name");
 	names[n] = NULL;
 	nearest = diag_nearest(name, names);
-	snprintf(hint, sizeof(hint), nearest ? "did you mean %s?" : "tsuji port show lists them",
-		 nearest);
-	complain(complaint, 1, hint, "this router has no port \"%s\"", name);
+	if (nearest)
+		snprintf(hint, sizeof(hint), "did you mean %s?", nearest);
+	else
+		snprintf(hint, sizeof(hint), "tsuji %s show lists them", kind);
+	complain(complaint, 1, hint, "this router has no %s \"%s\"", kind, name);
 }
 
 static json_t *port_show(struct router *router, json_t *arguments, struct complaint *complaint)
@@ -86,7 +90,7 @@ static json_t *port_show(struct router *router, json_t *arguments, struct compla
 		select_rows(rows, "name", name);
 		return rows;
 	}
-	complain_no_port(rows, name, complaint);
+	complain_no_name(rows, "port", name, complaint);
 	json_decref(rows);
 	return NULL;
 }
@@ -245,6 +249,128 @@ static json_t *neigh_flush(struct router *router, json_t *arguments, struct comp
 	return json_pack("[{s:i}]", "flushed", router_neigh_flush(router, port));
 }
 
+/* -- fdb -- */
+
+/* Complains unless the router has that port or bridge; NULL: not asked for. */
+static bool check_names(struct router *router, const char *port, const char *bridge,
+			struct complaint *complaint)
+{
+	json_t *rows = port	? router_show_ports(router)
+		       : bridge ? router_show_bridges(router)
+				: NULL;
+	const char *name = port ? port : bridge;
+	bool found = !rows;
+
+	for (size_t i = 0; i < json_array_size(rows) && !found; i++)
+		found = !strcmp(text_of(json_array_get(rows, i), "name"), name);
+	if (!found)
+		complain_no_name(rows, port ? "port" : "bridge", name, complaint);
+	json_decref(rows);
+	return found && (!port || check_names(router, NULL, bridge, complaint));
+}
+
+static json_t *fdb_show(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	const char *mac = NULL, *port = NULL, *bridge = NULL;
+	json_error_t error;
+	json_t *rows;
+
+	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s?s, s?s, s?s}", "mac", &mac, "port",
+			   &port, "bridge", &bridge)) {
+		complain(complaint, 2, NULL, "malformed request: %s", error.text);
+		return NULL;
+	}
+	if (!check_names(router, port, bridge, complaint))
+		return NULL;
+	rows = router_show_fdb(router);
+	select_rows(rows, "mac", mac);
+	select_rows(rows, "port", port);
+	select_rows(rows, "bridge", bridge);
+	return rows;
+}
+
+static json_t *fdb_add(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	struct request_station station;
+	struct refusal why = {0};
+
+	if (!request_station(arguments, true, &station, complaint))
+		return NULL;
+	return router_fdb_add(router, station.mac, station.port, &why) ? refuse(&why, complaint)
+								       : json_array();
+}
+
+/* Named by its port, the entry has to be there; its bridge is then the port's. */
+static bool find_station_bridge(struct router *router, struct request_station *station,
+				struct complaint *complaint)
+{
+	char mac[18];
+	json_t *rows;
+	size_t n;
+
+	if (!*station->port)
+		return true;
+	if (!check_names(router, station->port, NULL, complaint))
+		return false;
+	config_format_mac(station->mac, mac);
+	rows = router_show_fdb(router);
+	select_rows(rows, "mac", mac);
+	select_rows(rows, "port", station->port);
+	n = json_array_size(rows);
+	if (n)
+		snprintf(station->bridge, sizeof(station->bridge), "%s",
+			 text_of(json_array_get(rows, 0), "bridge"));
+	json_decref(rows);
+	return n || complain(complaint, 1, "tsuji fdb show lists them", "%s is not on port %s", mac,
+			     station->port);
+}
+
+static json_t *fdb_del(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	struct request_station station;
+	struct refusal why = {0};
+
+	if (!request_station(arguments, false, &station, complaint) ||
+	    !find_station_bridge(router, &station, complaint))
+		return NULL;
+	return router_fdb_del(router, station.mac, *station.bridge ? station.bridge : NULL, &why)
+		       ? refuse(&why, complaint)
+		       : json_array();
+}
+
+static json_t *fdb_flush(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	const char *port = NULL, *bridge = NULL;
+	json_error_t error;
+
+	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s?s, s?s}", "port", &port, "bridge",
+			   &bridge) ||
+	    (port && bridge)) {
+		complain(complaint, 2, "fdb flush takes port or bridge", "malformed request");
+		return NULL;
+	}
+	if (!check_names(router, port, bridge, complaint))
+		return NULL;
+	return json_pack("[{s:i}]", "flushed", router_fdb_flush(router, port ? port : bridge));
+}
+
+static json_t *bridge_show(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	const char *name = NULL;
+	json_error_t error;
+	json_t *rows;
+
+	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s?s}", "name", &name)) {
+		complain(complaint, 2, NULL, "malformed request: %s", error.text);
+		return NULL;
+	}
+	if (!check_names(router, NULL, name, complaint))
+		return NULL;
+	rows = router_show_bridges(router);
+	select_rows(rows, "name", name);
+	return rows;
+}
+
 /* -- drops, stats -- */
 
 static json_t *drops_show(struct router *router, json_t *arguments, struct complaint *complaint)
@@ -272,12 +398,15 @@ static const struct handler {
 	const char *command, *verb;
 	json_t *(*run)(struct router *router, json_t *arguments, struct complaint *complaint);
 } handlers[] = {
-	{"port", "show", port_show},   {"route", "show", route_show},
-	{"route", "get", route_get},   {"route", "add", route_add},
-	{"route", "del", route_del},   {"route", "flush", route_flush},
-	{"neigh", "show", neigh_show}, {"neigh", "add", neigh_add},
-	{"neigh", "del", neigh_del},   {"neigh", "flush", neigh_flush},
-	{"drops", "show", drops_show}, {"stats", "show", stats_show},
+	{"port", "show", port_show},	 {"route", "show", route_show},
+	{"route", "get", route_get},	 {"route", "add", route_add},
+	{"route", "del", route_del},	 {"route", "flush", route_flush},
+	{"neigh", "show", neigh_show},	 {"neigh", "add", neigh_add},
+	{"neigh", "del", neigh_del},	 {"neigh", "flush", neigh_flush},
+	{"fdb", "show", fdb_show},	 {"fdb", "add", fdb_add},
+	{"fdb", "del", fdb_del},	 {"fdb", "flush", fdb_flush},
+	{"drops", "show", drops_show},	 {"stats", "show", stats_show},
+	{"bridge", "show", bridge_show},
 };
 
 json_t *answer_request(struct router *router, const char *command, const char *verb,

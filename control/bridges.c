@@ -152,9 +152,9 @@ void bridges_place(const struct router *router, struct port *port, const struct 
 struct takes {
 	uint16_t members[PORT_MAX];
 	unsigned n_members;
-	uint32_t mtu;      /* the least of those that are there, else of all */
+	uint32_t mtu;	   /* the least of those that are there, else of all */
 	struct mac lowest; /* of those that are there; zero: none is */
-	bool up, kept;     /* kept: one of them has the MAC that the leg has had */
+	bool up, kept;	   /* kept: one of them has the MAC that the leg has had */
 };
 
 static void take(struct takes *takes, const struct router_bridge *rb, const struct port *port,
@@ -343,8 +343,7 @@ static void watch(struct router *router, struct router_port *rp)
 	char text[96];
 	bool blocked = bridges_why_blocked(router, rp->number, text, sizeof(text));
 	if (blocked && (!rp->blocked || n_blocked != rp->n_blocked))
-		log_warning("port %s: blocked by loop guard: %s; are the two ports cabled to each "
-			    "other?",
+		log_warning("port %s: blocked by loop guard: %s; is there a circle of cables?",
 			    rp->config->name, text);
 	else if (!blocked && rp->blocked)
 		log_info("port %s: loop guard lets it go", rp->config->name);

@@ -25,8 +25,8 @@ struct bridge_local {
 struct router_bridge {
 	const struct config_bridge *config; /* in force; NULL: not yet */
 	const struct config_bridge *next;   /* in the configuration being tried; NULL: not in it */
-	uint16_t number;                    /* of its leg */
-	struct mac mac;                     /* as published */
+	uint16_t number;		    /* of its leg */
+	struct mac mac;			    /* as published */
 	struct bridge_local locals[PORT_MAX]; /* as they are in the FDB: members and leg at most */
 	unsigned n_locals;
 	struct port_stats base; /* what its number had counted before it was this bridge's */

@@ -274,6 +274,97 @@ static bool neigh_flush_words(struct words *words, json_t *arguments, struct com
 	       no_words(words, arguments, complaint);
 }
 
+static bool is_bridge_word(const char *word)
+{
+	return !strcmp(word, "bridge") || !strcmp(word, "br");
+}
+
+static bool take_station_mac(const char *word, json_t *arguments, struct complaint *complaint)
+{
+	struct mac mac;
+
+	if (!config_parse_mac(word, &mac))
+		return complain(complaint, 2, "such as 02:00:00:00:01:02",
+				"\"%s\" is not a MAC address", word);
+	return json_object_set_new(arguments, "mac", json_string(word)) == 0;
+}
+
+/* A MAC, port NAME, bridge NAME; and the words that bridge(8) has between them. */
+static bool fdb_word(const char *word, struct words *words, json_t *arguments,
+		     struct complaint *complaint)
+{
+	static const char *const known[] = {"port", "dev", "bridge", "br", NULL};
+
+	if (is_port_word(word) || !strcmp(word, "brport"))
+		return take_value(words, word, arguments, "port", complaint);
+	if (is_bridge_word(word))
+		return take_value(words, word, arguments, "bridge", complaint);
+	if (!strchr(word, ':') || json_object_get(arguments, "mac"))
+		return complain_word(word, known, complaint);
+	return take_station_mac(word, arguments, complaint);
+}
+
+static bool fdb_show_words(struct words *words, json_t *arguments, struct complaint *complaint)
+{
+	const char *word;
+
+	while ((word = next_word(words)))
+		if (!fdb_word(word, words, arguments, complaint))
+			return false;
+	return true;
+}
+
+/* Both fdb add and fdb del; bridge(8) says there where an entry goes and of what kind it is. */
+static bool station_words(struct words *words, json_t *arguments, bool whole,
+			  struct complaint *complaint)
+{
+	struct request_station station;
+	const char *word;
+
+	while ((word = next_word(words))) {
+		if (!strcmp(word, "master") || !strcmp(word, "static"))
+			continue;
+		if (!fdb_word(word, words, arguments, complaint))
+			return false;
+	}
+	if (!json_object_get(arguments, "mac"))
+		return complain(complaint, 2, "fdb add MAC port NAME",
+				"which station? A MAC address is missing");
+	return request_station(arguments, whole, &station, complaint);
+}
+
+static bool fdb_add_words(struct words *words, json_t *arguments, struct complaint *complaint)
+{
+	return station_words(words, arguments, true, complaint);
+}
+
+static bool fdb_del_words(struct words *words, json_t *arguments, struct complaint *complaint)
+{
+	return station_words(words, arguments, false, complaint);
+}
+
+static bool fdb_flush_words(struct words *words, json_t *arguments, struct complaint *complaint)
+{
+	if (!fdb_show_words(words, arguments, complaint))
+		return false;
+	if (json_object_get(arguments, "mac"))
+		return complain(complaint, 2, "fdb del MAC deletes one",
+				"fdb flush chooses by port or bridge");
+	return json_object_size(arguments) < 2 ||
+	       complain(complaint, 2, NULL, "port and bridge are both given");
+}
+
+static bool bridge_show_words(struct words *words, json_t *arguments, struct complaint *complaint)
+{
+	const char *name = next_word(words);
+
+	if (name && is_bridge_word(name) && words->n)
+		name = next_word(words);
+	if (name && json_object_set_new(arguments, "name", json_string(name)))
+		return complain(complaint, 2, NULL, "the name is not text");
+	return no_words(words, arguments, complaint);
+}
+
 static bool drops_words(struct words *words, json_t *arguments, struct complaint *complaint)
 {
 	static const char *const known[] = {"-a", "--all", NULL};
@@ -346,6 +437,18 @@ static const struct {
 	  {"flush", "flush", neigh_flush_words},
 	  {"list", "show", neigh_show_words},
 	  {"ls", "show", neigh_show_words}}},
+	{"fdb",
+	 {{"show", "show", fdb_show_words},
+	  {"add", "add", fdb_add_words},
+	  {"delete", "del", fdb_del_words},
+	  {"flush", "flush", fdb_flush_words},
+	  {"watch", "watch", no_words},
+	  {"list", "show", fdb_show_words},
+	  {"ls", "show", fdb_show_words}}},
+	{"bridge",
+	 {{"show", "show", bridge_show_words},
+	  {"list", "show", bridge_show_words},
+	  {"ls", "show", bridge_show_words}}},
 	{"drops",
 	 {{"show", "show", drops_words},
 	  {"list", "show", drops_words},

@@ -275,8 +275,8 @@ unsigned router_neigh_flush(struct router *router, const char *port)
 	const struct port *found = port ? find_port(router, port) : NULL;
 	if (port && !found)
 		return 0;
-	unsigned n = neigh_flush(worker_neigh(router->worker), found ? found->number : PORT_NONE,
-				 false);
+	unsigned n =
+		neigh_flush(worker_neigh(router->worker), found ? found->number : PORT_NONE, false);
 	worker_wake(router->worker);
 	return n;
 }

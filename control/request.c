@@ -115,6 +115,14 @@ bool request_route(json_t *arguments, bool whole, struct config_route *route,
 	return check_sense(route, whole, complaint);
 }
 
+static bool take_mac(const char *text, struct mac *mac, struct complaint *complaint)
+{
+	return (config_parse_mac(text, mac) && !mac_is_group(*mac) && !mac_is_zero(*mac)) ||
+	       complain(complaint, 2,
+			"six bytes such as 02:00:00:00:01:02, neither zero nor a group's",
+			"\"%s\" is not a station's MAC address", text);
+}
+
 bool request_neigh(json_t *arguments, bool whole, struct config_neigh *neigh,
 		   struct complaint *complaint)
 {
@@ -131,13 +139,35 @@ bool request_neigh(json_t *arguments, bool whole, struct config_neigh *neigh,
 				"\"%s\" is not an IPv4 address", address);
 	if (!take_port(port, neigh->port, complaint))
 		return false;
-	if (mac && (!config_parse_mac(mac, &neigh->mac) || mac_is_group(neigh->mac) ||
-		    mac_is_zero(neigh->mac)))
-		return complain(complaint, 2,
-				"six bytes such as 02:00:00:00:01:02, neither zero nor a group's",
-				"\"%s\" is not a station's MAC address", mac);
+	if (mac && !take_mac(mac, &neigh->mac, complaint))
+		return false;
 	if (whole && (!mac || !port))
 		return complain(complaint, 2, "neigh add ADDRESS mac MAC port NAME",
 				"the neighbour says no %s", mac ? "port" : "mac");
+	return true;
+}
+
+bool request_station(json_t *arguments, bool whole, struct request_station *station,
+		     struct complaint *complaint)
+{
+	const char *mac = NULL, *port = NULL, *bridge = NULL;
+	json_error_t error;
+
+	*station = (struct request_station){0};
+	if (json_unpack_ex(arguments, &error, JSON_STRICT, whole ? "{s:s, s?s}" : "{s:s, s?s, s?s}",
+			   "mac", &mac, "port", &port, "bridge", &bridge))
+		return complain(complaint, 2,
+				whole ? "an entry has mac and port"
+				      : "an entry is chosen by mac, and port or bridge",
+				"malformed entry: %s", error.text);
+	if (!take_mac(mac, &station->mac, complaint) ||
+	    !take_port(port, station->port, complaint) ||
+	    !take_port(bridge, station->bridge, complaint))
+		return false;
+	if (whole && !port)
+		return complain(complaint, 2, "fdb add MAC port NAME", "the entry says no port");
+	if (port && bridge)
+		return complain(complaint, 2, "a port is in one bridge only",
+				"port and bridge are both given");
 	return true;
 }

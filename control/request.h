@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * request.h - the routes and neighbours named in a request, and why one is turned down.
+ * request.h - the routes, neighbours and stations named in a request, and why one is turned
+ * down.
  *
  * The client checks its words with the functions that the server checks requests with, so
  * a mistyped prefix is the same complaint whether or not a daemon answers.
@@ -43,5 +44,14 @@ bool request_route(json_t *arguments, bool whole, struct config_route *route,
  * port. */
 bool request_neigh(json_t *arguments, bool whole, struct config_neigh *neigh,
 		   struct complaint *complaint);
+
+/* A place in the FDB: which MAC, and where. */
+struct request_station {
+	struct mac mac;
+	char port[CONFIG_NAME_SIZE], bridge[CONFIG_NAME_SIZE]; /* empty: not said */
+};
+/* Arguments of `fdb add` (whole: mac, port) or `fdb del` (mac, and port or bridge if wanted). */
+bool request_station(json_t *arguments, bool whole, struct request_station *station,
+		     struct complaint *complaint);
 
 #endif

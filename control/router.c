@@ -39,9 +39,8 @@ static bool same_addresses(const struct port *a, const struct port *b)
 /* Whether hosts there must learn where its addresses are: they are new, or at another MAC. */
 static bool has_news(const struct port *port, const struct port *before)
 {
-	return port->up &&
-	       (!before || !before->up || strcmp(before->name, port->name) != 0 ||
-		!mac_equal(before->mac, port->mac) || !same_addresses(before, port));
+	return port->up && (!before || !before->up || strcmp(before->name, port->name) != 0 ||
+			    !mac_equal(before->mac, port->mac) || !same_addresses(before, port));
 }
 
 /* After publishing, before the old table is freed. */
@@ -339,8 +338,8 @@ static size_t say(char *text, size_t size, size_t len, char sign, size_t n, cons
 			      n > 1 ? "s" : "");
 }
 
-static size_t say_ports(const struct config *old, const struct config *now, char *text,
-			size_t size, size_t len)
+static size_t say_ports(const struct config *old, const struct config *now, char *text, size_t size,
+			size_t len)
 {
 	size_t added = 0, removed = 0, changed = 0;
 	for (unsigned i = 0; i < now->n_ports; i++) {

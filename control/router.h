@@ -75,9 +75,9 @@ int router_fdb_del(struct router *router, struct mac mac, const char *bridge, st
 /* Learnt entries of a bridge or port, NULL: of all. Returns how many. */
 unsigned router_fdb_flush(struct router *router, const char *name);
 /*
- * Events since the last call: event ("appeared", "moved", "gone"), mac, port, bridge (null
- * if it is gone too), before (moved: the port it was on, else null), age_ms; at the end, if
- * some did not find room, event "lost" and how many events. on: keep them from now on.
+ * Events since the last call: event ("appeared", "moved", "gone"), mac, port, bridge, before
+ * (moved: the port it was on, else null), age_ms; at the end, if some did not find room,
+ * event "lost" and how many events. on: keep them from now on.
  */
 json_t *router_fdb_events(struct router *router);
 void router_fdb_watch(struct router *router, bool on);

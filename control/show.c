@@ -309,8 +309,7 @@ static void add_neigh(const struct neigh_info *info, void *arg)
 
 json_t *router_show_neighs(struct router *router)
 {
-	struct neigh_rows out = {
-		.router = router, .rows = json_array(), .now_ns = state_now_ns()};
+	struct neigh_rows out = {.router = router, .rows = json_array(), .now_ns = state_now_ns()};
 	neigh_walk(worker_neigh(router->worker), add_neigh, &out);
 	return out.rows;
 }

@@ -38,6 +38,7 @@ struct router {
 	unsigned n_live_neighs;
 	struct station *stations;
 	unsigned n_stations;
+	char last_names[PORT_MAX][PORT_NAME_SIZE]; /* of ports and legs, those that are gone too */
 
 	bool unpublished; /* a change that no memory could be found for: tried again at each tick */
 };

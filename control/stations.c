@@ -45,8 +45,18 @@ static int install(struct router *router, struct station *station, uint16_t brid
 	return error;
 }
 
+/* Events may be about ports and bridges that are gone by the time they are told. */
+static void remember_names(struct router *router)
+{
+	const struct port_table *table = worker_ports(router->worker);
+	for (unsigned i = 0; i < table->n_ports; i++)
+		if (table->ports[i])
+			memcpy(router->last_names[i], table->ports[i]->name, PORT_NAME_SIZE);
+}
+
 void stations_follow(struct router *router)
 {
+	remember_names(router);
 	for (unsigned i = router->n_stations; i-- > 0;) {
 		struct station *station = &router->stations[i];
 		const struct router_bridge *rb = bridge_of(router, station->port);
@@ -68,8 +78,8 @@ void stations_follow(struct router *router)
 
 /* -- changes -- */
 
-static int check_place(const struct router *router, const struct router_bridge *rb,
-		       struct mac mac, const char *port, struct refusal *why)
+static int check_place(const struct router *router, const struct router_bridge *rb, struct mac mac,
+		       const char *port, struct refusal *why)
 {
 	char text[20];
 	config_format_mac(mac, text);
@@ -96,8 +106,7 @@ int router_fdb_add(struct router *router, struct mac mac, const char *port, stru
 	const struct router_bridge *rb = bridge_of(router, port);
 	if (check_place(router, rb, mac, port, why) < 0)
 		return -1;
-	struct station *list =
-		realloc(router->stations, (router->n_stations + 1) * sizeof(*list));
+	struct station *list = realloc(router->stations, (router->n_stations + 1) * sizeof(*list));
 	if (!list)
 		return refusal_set(why, REFUSED_FAILED, "no memory for another entry");
 	router->stations = list;
@@ -184,8 +193,7 @@ unsigned router_fdb_flush(struct router *router, const char *name)
 
 static json_t *name_of(const struct router *router, uint16_t number)
 {
-	const struct port *port = port_get(worker_ports(router->worker), number);
-	return port ? json_string(port->name) : json_null();
+	return number < PORT_MAX ? json_string(router->last_names[number]) : json_null();
 }
 
 static json_t *age_ms(uint64_t now_ns, uint64_t then_ns)
@@ -220,30 +228,28 @@ static int compare_infos(const void *left, const void *right)
 	return memcmp(&a->mac, &b->mac, sizeof(a->mac));
 }
 
-json_t *router_show_fdb(struct router *router)
+static json_t *row_of(const struct router *router, const struct fdb_info *info, uint64_t now_ns)
 {
 	static const char *const kinds[] = {
 		[FDB_LEARNT] = "learnt", [FDB_STATIC] = "static", [FDB_LOCAL] = "local"};
+	char mac[20];
+	return json_pack("{s:s, s:o, s:o, s:s, s:o, s:I}", "mac", config_format_mac(info->mac, mac),
+			 "port", name_of(router, info->port), "bridge",
+			 name_of(router, info->bridge), "kind", kinds[info->kind], "age_ms",
+			 info->kind == FDB_LEARNT ? age_ms(now_ns, info->seen_ns) : json_null(),
+			 "hits", (json_int_t)info->hits);
+}
+
+json_t *router_show_fdb(struct router *router)
+{
 	struct collection all = {0};
 	json_t *rows = json_array();
 	uint64_t now_ns = state_now_ns();
 	fdb_walk(worker_fdb(router->worker), collect, &all);
 	if (all.n)
 		qsort(all.infos, all.n, sizeof(*all.infos), compare_infos);
-	for (size_t i = 0; i < all.n; i++) {
-		const struct fdb_info *info = &all.infos[i];
-		char mac[20];
-		json_array_append_new(
-			rows,
-			json_pack("{s:s, s:o, s:o, s:s, s:o, s:I}", "mac",
-				  config_format_mac(info->mac, mac), "port",
-				  name_of(router, info->port), "bridge",
-				  name_of(router, info->bridge), "kind", kinds[info->kind],
-				  "age_ms",
-				  info->kind == FDB_LEARNT ? age_ms(now_ns, info->seen_ns)
-							   : json_null(),
-				  "hits", (json_int_t)info->hits));
-	}
+	for (size_t i = 0; i < all.n; i++)
+		json_array_append_new(rows, row_of(router, &all.infos[i], now_ns));
 	free(all.infos);
 	return rows;
 }
@@ -261,12 +267,11 @@ static json_t *event_row(const struct router *router, const struct fdb_event *ev
 	static const char *const kinds[] = {
 		[FDB_APPEARED] = "appeared", [FDB_MOVES] = "moved", [FDB_GONE] = "gone"};
 	char mac[20];
-	return json_pack(
-		"{s:s, s:s, s:o, s:o, s:o, s:o}", "event", kinds[event->kind], "mac",
-		config_format_mac(event->mac, mac), "port", name_of(router, event->port), "bridge",
-		name_of(router, event->bridge), "before",
-		event->kind == FDB_MOVES ? name_of(router, event->before) : json_null(), "age_ms",
-		event->at_ns ? age_ms(now_ns, event->at_ns) : json_integer(0));
+	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "event", kinds[event->kind], "mac",
+			 config_format_mac(event->mac, mac), "port", name_of(router, event->port),
+			 "bridge", name_of(router, event->bridge), "before",
+			 event->kind == FDB_MOVES ? name_of(router, event->before) : json_null(),
+			 "age_ms", event->at_ns ? age_ms(now_ns, event->at_ns) : json_integer(0));
 }
 
 json_t *router_fdb_events(struct router *router)

@@ -225,6 +225,20 @@ static void put_traffic(FILE *out, const json_t *port)
 	fputc('\n', out);
 }
 
+/* Its part in a bridge, on a line of its own. */
+static void put_place(FILE *out, const json_t *port)
+{
+	const char *bridge = text_of(port, "bridge"), *mirror = text_of(port, "mirror");
+
+	if (!*bridge && !*mirror)
+		return;
+	fputs("\n   ", out);
+	put_word(out, "bridge", bridge);
+	if (*text_of(port, "flags"))
+		fprintf(out, " %s", text_of(port, "flags"));
+	put_word(out, "mirror", mirror);
+}
+
 void table_ports(FILE *out, const json_t *rows, bool statistics)
 {
 	for (size_t i = 0; i < json_array_size(rows); i++) {
@@ -239,6 +253,7 @@ void table_ports(FILE *out, const json_t *rows, bool statistics)
 		put_word(out, "lane", text_of(port, "lane"));
 		if (*text_of(port, "addresses"))
 			fprintf(out, "\n    addresses %s", text_of(port, "addresses"));
+		put_place(out, port);
 		fputc('\n', out);
 		if (statistics)
 			put_counters(out, port);
@@ -325,6 +340,64 @@ void table_neighs(FILE *out, const json_t *rows)
 		if (number_of(neigh, "queued"))
 			fprintf(out, " queued %" JSON_INTEGER_FORMAT, number_of(neigh, "queued"));
 		fputc('\n', out);
+	}
+}
+
+/* -- bridges -- */
+
+void table_fdb(FILE *out, const json_t *rows)
+{
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		const json_t *entry = json_array_get(rows, i);
+		const json_t *age = json_object_get(entry, "age_ms");
+
+		fputs(text_of(entry, "mac"), out);
+		put_word(out, "port", text_of(entry, "port"));
+		put_word(out, "bridge", text_of(entry, "bridge"));
+		put_unusual(out, text_of(entry, "kind"), "learnt");
+		if (json_is_integer(age))
+			put_age(out, "age", json_integer_value(age));
+		if (number_of(entry, "hits"))
+			fprintf(out, " hits %" JSON_INTEGER_FORMAT, number_of(entry, "hits"));
+		fputc('\n', out);
+	}
+}
+
+void table_fdb_event(FILE *out, const json_t *event)
+{
+	fputs(text_of(event, "event"), out);
+	if (json_object_get(event, "events"))
+		fprintf(out, " %" JSON_INTEGER_FORMAT " events", number_of(event, "events"));
+	else
+		fprintf(out, " %s", text_of(event, "mac"));
+	put_word(out, "port", text_of(event, "port"));
+	put_word(out, "bridge", text_of(event, "bridge"));
+	put_word(out, "from", text_of(event, "before"));
+	fputc('\n', out);
+}
+
+void table_bridges(FILE *out, const json_t *rows)
+{
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		const json_t *bridge = json_array_get(rows, i);
+
+		fprintf(out, "%s: %s mtu %" JSON_INTEGER_FORMAT, text_of(bridge, "name"),
+			text_of(bridge, "state"), number_of(bridge, "mtu"));
+		put_word(out, "mac", text_of(bridge, "mac"));
+		fprintf(out,
+			" aging %" JSON_INTEGER_FORMAT "s entries %" JSON_INTEGER_FORMAT
+			"\n    ports %s\n",
+			number_of(bridge, "aging_s"), number_of(bridge, "entries"),
+			text_of(bridge, "ports"));
+		if (*text_of(bridge, "addresses"))
+			fprintf(out, "    addresses %s\n", text_of(bridge, "addresses"));
+		if (*text_of(bridge, "mirror"))
+			fprintf(out, "    mirror %s\n", text_of(bridge, "mirror"));
+		if (*text_of(bridge, "blocked"))
+			fprintf(out, "    blocked %s\n", text_of(bridge, "blocked"));
+		if (number_of(bridge, "refused"))
+			fprintf(out, "    not learnt for lack of room %" JSON_INTEGER_FORMAT "\n",
+				number_of(bridge, "refused"));
 	}
 }
 

@@ -35,6 +35,12 @@ void table_routes(FILE *out, const json_t *rows);
 void table_route_found(FILE *out, const json_t *rows);
 /* "192.168.1.2 port r0 lladdr 02:... REACHABLE age 3s" */
 void table_neighs(FILE *out, const json_t *rows);
+/* "02:00:00:00:01:02 port r2 bridge br0 age 3s hits 12", "... static", "... local" */
+void table_fdb(FILE *out, const json_t *rows);
+/* "moved 02:00:00:00:01:02 port r3 bridge br0 from r2" */
+void table_fdb_event(FILE *out, const json_t *event);
+/* "br0: up mtu 1500 mac 02:... aging 300s entries 7", then ports, addresses, trouble. */
+void table_bridges(FILE *out, const json_t *rows);
 void table_drops(FILE *out, const json_t *rows);
 /* Key and value of each row, aligned. */
 void table_stats(FILE *out, const json_t *rows);

@@ -21,6 +21,7 @@ struct telling {
 	json_t *lines;
 	be32 src, dst; /* as the packet goes now: a reply's are the other way round */
 	uint8_t ttl;
+	bool flooded; /* by the bridge, to all but the port it came from */
 	uint64_t at_ns;
 };
 
@@ -104,6 +105,20 @@ static void describe_arp(const struct arp_hdr *arp, char *text, size_t size)
 		 config_format_address(arp->sender, sender));
 }
 
+/* What is bridged and not routed; a tag is four bytes in front of the type proper. */
+static void describe_other(uint16_t type, const uint8_t *payload, const uint8_t *end, char *text,
+			   size_t size)
+{
+	const be16 *tag = (const be16 *)payload;
+	if (type == ETH_IPV6)
+		snprintf(text, size, "IPv6");
+	else if (type == ETH_VLAN && payload + 4 <= end)
+		snprintf(text, size, "VLAN %u, Ethernet type 0x%04x", be16_host(tag[0]) & 0xfff,
+			 be16_host(tag[1]));
+	else
+		snprintf(text, size, "Ethernet type 0x%04x", type);
+}
+
 static void tell_arrival(struct telling *t)
 {
 	const struct trace_walk *walk = t->walk;
@@ -118,7 +133,7 @@ static void tell_arrival(struct telling *t)
 		else if (type == ETH_ARP && payload + sizeof(struct arp_hdr) <= end)
 			describe_arp((const struct arp_hdr *)payload, text, sizeof(text));
 		else
-			snprintf(text, sizeof(text), "Ethernet type 0x%04x", type);
+			describe_other(type, payload, end, text, sizeof(text));
 	}
 	snprintf(line, sizeof(line), "%s: %s, %u bytes%s", port_name(t->ports, walk->port_in), text,
 		 walk->first_len, walk->flags & PACKET_PARTIAL ? ", checksum left to us" : "");
@@ -127,19 +142,70 @@ static void tell_arrival(struct telling *t)
 
 /* -- the rooms -- */
 
+static const struct eth_hdr *arrived_as(const struct telling *t)
+{
+	return (const struct eth_hdr *)t->walk->first;
+}
+
+static const char *type_name(const struct eth_hdr *eth)
+{
+	switch (be16_host(eth->type)) {
+	case ETH_ARP:
+		return "ARP";
+	case ETH_IPV4:
+		return "IPv4";
+	}
+	return "neither IPv4 nor ARP";
+}
+
 static void tell_eth(struct telling *t, const struct trace_step *step)
 {
-	const struct eth_hdr *eth = (const struct eth_hdr *)t->walk->first;
+	const struct eth_hdr *eth = arrived_as(t);
+	const struct port *port = port_get(t->ports, t->walk->port_in);
 	char mac[20];
 	config_format_mac(eth->src, mac);
-	say(t, "eth", "%s, from %s to %s",
-	    step->verdict == TO_ARP   ? "ARP"
-	    : step->verdict == TO_IP4 ? "IPv4"
-				      : "neither IPv4 nor ARP",
-	    mac,
-	    mac_is_broadcast(eth->dst) ? "everybody"
-	    : mac_is_group(eth->dst)   ? "a group"
-				       : "us");
+	if (step->verdict == TO_BRIDGE)
+		say(t, "eth", "%s, from %s on a port of %s", type_name(eth), mac,
+		    port_name(t->ports,
+			      port && port->bridge != PORT_NONE ? port->bridge : PORT_MAX));
+	else
+		say(t, "eth", "%s, from %s to %s", type_name(eth), mac,
+		    mac_is_broadcast(eth->dst) ? "everybody"
+		    : mac_is_group(eth->dst)   ? "a group"
+					       : "us");
+}
+
+/* The leg as the way out means a flood. */
+static void tell_bridge(struct telling *t, const struct trace_step *step)
+{
+	const struct mac to = arrived_as(t)->dst;
+	const struct port *out = port_get(t->ports, step->decision.port_out);
+	const char *name = port_name(t->ports, step->decision.port_out);
+	char mac[20];
+	config_format_mac(to, mac);
+	t->flooded = step->verdict == TO_EGRESS && out && port_is_leg(out);
+	if (step->verdict != TO_EGRESS)
+		say(t, "bridge", "%s: up to the bridge itself",
+		    mac_is_broadcast(to) ? "for everybody"
+		    : mac_is_group(to)	 ? "for a group"
+					 : "for a MAC of its own");
+	else if (!t->flooded)
+		say(t, "bridge", "%s is on %s", mac, name);
+	else if (mac_is_group(to))
+		say(t, "bridge", "for %s: flooded to %s",
+		    mac_is_broadcast(to) ? "everybody" : "a group", name);
+	else
+		say(t, "bridge", "%s is on no port that is known: flooded to %s", mac, name);
+}
+
+static void tell_egress(struct telling *t, const struct trace_step *step)
+{
+	const char *out = port_name(t->ports, step->decision.port_out);
+	if (t->flooded)
+		say(t, "egress", "every port of %s but %s, %u bytes", out,
+		    port_name(t->ports, t->walk->port_in), step->len);
+	else
+		say(t, "egress", "%s, %u bytes", out, step->len);
 }
 
 static void tell_arp(struct telling *t, const struct trace_step *step)
@@ -241,6 +307,9 @@ static void tell_step(struct telling *t, const struct trace_step *step)
 	case TO_ETH:
 		tell_eth(t, step);
 		break;
+	case TO_BRIDGE:
+		tell_bridge(t, step);
+		break;
 	case TO_ARP:
 		tell_arp(t, step);
 		break;
@@ -260,8 +329,7 @@ static void tell_step(struct telling *t, const struct trace_step *step)
 		tell_rewrite(t, step);
 		break;
 	case TO_EGRESS:
-		say(t, "egress", "%s, %u bytes", port_name(t->ports, step->decision.port_out),
-		    step->len);
+		tell_egress(t, step);
 		break;
 	default: /* an end is no room */
 		break;

@@ -10,6 +10,14 @@
  *     rewrite  TTL 64 -> 63, 02:00:00:00:00:01 -> 02:00:00:00:02:02
  *     egress   r1, 98 bytes
  *     sent     handed to the transmit lane of its port
+ *
+ * and on a bridge:
+ *
+ *   r1: 192.168.10.2 -> 192.168.10.3, ICMP echo request, TTL 64, 98 bytes
+ *     eth      IPv4, from 02:00:00:00:01:02 on a port of br0
+ *     bridge   02:00:00:00:01:03 is on r2
+ *     egress   r2, 98 bytes
+ *     sent     handed to the transmit lane of its port
  */
 #ifndef TSUJI_WALK_H
 #define TSUJI_WALK_H

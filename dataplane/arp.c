@@ -207,7 +207,8 @@ static enum verdict take_request(const struct room *room, const struct port *por
 		return DROP_ARP_SENDER;
 	if (is_announcement(arp) && kernel_shares(room, port))
 		return PUNTED;
-	return DROP_ARP_NOT_OURS;
+	/* On a bridge the request itself went to everyone; only our copy of it ends here. */
+	return port_is_leg(port) && p->flags & PACKET_LINK_GROUP ? TAKEN : DROP_ARP_NOT_OURS;
 }
 
 static enum verdict take_reply(const struct room *room, const struct port *port,

@@ -112,6 +112,11 @@ static uint32_t place_of(enum fdb_kind kind, uint16_t port) { return (kind + 1u)
 static uint16_t place_port(uint32_t place) { return (uint16_t)place; }
 static enum fdb_kind place_kind(uint32_t place) { return (place >> 16 & 7) - 1; }
 static bool place_ages(uint32_t place) { return place && place_kind(place) == FDB_LEARNT; }
+/* May its station send from that port? The router's own MAC may from none. */
+static bool place_allows(uint32_t place, uint16_t port)
+{
+	return place_port(place) == port && place_kind(place) != FDB_LOCAL;
+}
 
 /* From when on e is dead. */
 static uint64_t entry_due(const struct fdb *fdb, const struct entry *e)
@@ -349,12 +354,14 @@ static enum fdb_learnt learn(struct fdb *fdb, struct bucket *b, uint64_t key, ui
 		entry_end(fdb, b, e, now_ns);
 		e = NULL;
 	}
-	if (e && place_port(e->place) == port) {
+	if (e && place_allows(e->place, port)) {
 		store_release(&e->seen_ns, now_ns);
 		return FDB_KNOWN;
 	}
 	if (e && !place_ages(e->place))
 		return FDB_REFUSED;
+	if (!load_shared(&fdb->aging_ns[key_bridge(key)]))
+		return FDB_KNOWN;
 	if (load_shared(&fdb->n_on_port[port]) >= fdb->config.port_max) {
 		if (e) /* it is no longer where we thought: better to flood */
 			entry_end(fdb, b, e, now_ns);
@@ -379,14 +386,12 @@ enum fdb_learnt fdb_learn(struct fdb *fdb, uint16_t bridge, struct mac mac, uint
 			  uint64_t now_ns, uint16_t *before)
 {
 	assert(bridge < PORT_MAX && port < PORT_MAX);
-	uint64_t aging_ns = load_shared(&fdb->aging_ns[bridge]);
-	if (!aging_ns)
-		return FDB_KNOWN;
-	uint64_t key = key_of(bridge, mac), grain_ns = min_u64(SEEN_GRAIN_NS, aging_ns / 4);
+	uint64_t key = key_of(bridge, mac);
+	uint64_t grain_ns = min_u64(SEEN_GRAIN_NS, load_shared(&fdb->aging_ns[bridge]) / 4);
 	struct bucket *b = bucket_of(fdb, key);
 	struct entry seen, *e = look(fdb, b, key, &seen);
 
-	if (likely(e && place_port(seen.place) == port && now_ns - seen.seen_ns < grain_ns))
+	if (likely(e && place_allows(seen.place, port) && now_ns - seen.seen_ns < grain_ns))
 		return FDB_KNOWN; /* and alive: the grain is less than the age */
 	lock(&b->sequence);
 	enum fdb_learnt learnt = learn(fdb, b, key, port, now_ns, before);

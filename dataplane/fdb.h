@@ -44,7 +44,7 @@ enum fdb_learnt {
 	FDB_NEW,     /* learnt now */
 	FDB_MOVED,   /* it was on another port: *before */
 	FDB_FULL,    /* the bounds are reached; counted. One that would move to a full port is forgotten */
-	FDB_REFUSED, /* static or local on another port: it stays */
+	FDB_REFUSED, /* local, on whatever port, or static on another: it stays */
 };
 /* A frame from mac came in on that port. mac is an individual address, not zero (the room checks). */
 enum fdb_learnt fdb_learn(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port, uint64_t now_ns,
@@ -67,7 +67,7 @@ uint64_t fdb_next(const struct fdb *fdb);
 
 /* -- control, at any time ----------------------------------------------------------- */
 
-/* Default 300 s. 0: nothing is learnt (fdb_learn() says FDB_KNOWN) and all is flooded, as in Linux. */
+/* Default 300 s. 0: nothing new is learnt (fdb_learn() says FDB_KNOWN) and all is flooded, as in Linux. */
 void fdb_set_aging(struct fdb *fdb, uint16_t bridge, uint64_t aging_ns);
 /* Adds or replaces a static or local entry. 0, -ENOSPC, or -EINVAL (a group address, zero). */
 int fdb_add(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port, enum fdb_kind kind);
@@ -97,7 +97,7 @@ struct fdb_event {
 	enum fdb_event_kind kind;
 	uint16_t bridge, port, before; /* before: FDB_MOVES */
 	struct mac mac;
-	uint64_t at_ns; /* 0: control's own doing, just now (fdb_add, fdb_del, fdb_flush) */
+	uint64_t at_ns; /* 0: just now, by fdb_add(), fdb_del() or fdb_flush() */
 };
 /*
  * The next event since fdb_watch(true), oldest first; false: none. One reader. At most

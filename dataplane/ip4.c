@@ -129,7 +129,11 @@ static enum verdict deliver(const struct port_table *ports, const struct packet 
 	if (unlikely(dst == UINT32_MAX || (l && l->broadcast))) {
 		bool here = dst == UINT32_MAX || l->port == p->port_in;
 		/* RFC 1812 5.3.5.2: directed broadcasts into another subnet are not forwarded. */
-		return here && kernel_listens(ports, p->port_in) ? PUNTED : DROP_IP4_BROADCAST;
+		if (here && kernel_listens(ports, p->port_in))
+			return PUNTED;
+		/* On a bridge the broadcast itself went to everyone; only our copy of it ends here. */
+		const struct port *port = port_get(ports, p->port_in);
+		return here && port && port_is_leg(port) ? TAKEN : DROP_IP4_BROADCAST;
 	}
 	if (unlikely(link_group)) /* RFC 1812 5.3.4, RFC 1122 3.3.6 */
 		return DROP_IP4_LINK_BROADCAST;

@@ -188,6 +188,8 @@ static void do_errand(struct worker *w)
 		return;
 	pthread_mutex_lock(&w->lock);
 	frame_reclaim(&w->pool, w->reclaim);
+	/* Loop guard's verdict was on the cable, not on the number's next owner. */
+	store_shared(&w->pipeline.bridge.blocked_until_ns[w->reclaim], 0);
 	store_shared(&w->has_errand, false);
 	pthread_cond_broadcast(&w->done);
 	pthread_mutex_unlock(&w->lock);

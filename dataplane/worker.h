@@ -48,7 +48,8 @@ const struct port_table *worker_ports(const struct worker *worker);
 struct fib *worker_fib(const struct worker *worker);
 
 /*
- * Takes back the frames that a port's rings held, after it was unpublished and closed.
+ * Takes back the frames that a port's rings held, after it was unpublished and closed, and
+ * forgets that loop guard may have blocked it.
  * Returns when done. What waits for its neighbours ends with neigh_flush().
  */
 void worker_reclaim(struct worker *worker, uint16_t port);

@@ -119,6 +119,34 @@ static void neighbours_are_written_as_for_ip(void **state)
 	     "{\"command\":\"neigh\",\"verb\":\"show\",\"arguments\":{\"port\":\"r0\"}}");
 }
 
+static void stations_are_written_as_for_bridge(void **state)
+{
+	static const char wanted[] = "{\"command\":\"fdb\",\"verb\":\"add\",\"arguments\":{"
+				     "\"mac\":\"02:00:00:00:01:02\",\"port\":\"r2\"}}";
+
+	(void)state;
+	asks("fdb add 02:00:00:00:01:02 dev r2 master static", wanted);
+	asks("fdb a 02:00:00:00:01:02 port r2", wanted);
+	asks("fdb", "{\"command\":\"fdb\",\"verb\":\"show\",\"arguments\":{}}");
+	asks("fdb show br br0",
+	     "{\"command\":\"fdb\",\"verb\":\"show\",\"arguments\":{\"bridge\":\"br0\"}}");
+	asks("fdb s bridge br0 brport r2 02:00:00:00:01:02",
+	     "{\"command\":\"fdb\",\"verb\":\"show\",\"arguments\":{\"bridge\":\"br0\",\"port\":"
+	     "\"r2\","
+	     "\"mac\":\"02:00:00:00:01:02\"}}");
+	asks("fdb del 02:00:00:00:01:02 bridge br0",
+	     "{\"command\":\"fdb\",\"verb\":\"del\",\"arguments\":"
+	     "{\"mac\":\"02:00:00:00:01:02\",\"bridge\":\"br0\"}}");
+	asks("fdb flush port r2",
+	     "{\"command\":\"fdb\",\"verb\":\"flush\",\"arguments\":{\"port\":\"r2\"}}");
+	asks("fdb w", "{\"command\":\"fdb\",\"verb\":\"watch\",\"arguments\":{}}");
+	asks("bridge", "{\"command\":\"bridge\",\"verb\":\"show\",\"arguments\":{}}");
+	asks("bridge show br0",
+	     "{\"command\":\"bridge\",\"verb\":\"show\",\"arguments\":{\"name\":\"br0\"}}");
+	asks("bridge show br br0",
+	     "{\"command\":\"bridge\",\"verb\":\"show\",\"arguments\":{\"name\":\"br0\"}}");
+}
+
 static void trace_joins_its_expression(void **state)
 {
 	(void)state;
@@ -154,6 +182,18 @@ static void mistakes_are_named(void **state)
 	is_refused("neigh add 192.168.1.2 mac 02:00:00:00:01:02", "no port");
 	is_refused("neigh add 192.168.1.2 mac 2:0:0:0:1:2 port r0", "MAC");
 	is_refused("neigh del", "address is missing");
+	is_refused("fdb add 02:00:00:00:01:02", "says no port");
+	is_refused("fdb add port r2", "MAC address is missing");
+	is_refused("fdb add 01:00:00:00:01:02 port r2", "not a station's MAC");
+	is_refused("fdb add 2:0:0:0:1:2 port r2", "not a MAC address");
+	is_refused("fdb add 02:00:00:00:01:02 port r2 bridge br0", "malformed entry");
+	is_refused("fdb del 02:00:00:00:01:02 port r2 bridge br0", "both given");
+	is_refused("fdb flush port r2 bridge br0", "both given");
+	is_refused("fdb flush 02:00:00:00:01:02", "fdb del MAC");
+	is_refused("fdb show prt r2", "did you mean port?");
+	is_refused("fdb watch r2", "not expected");
+	is_refused("bridge show br0 br1", "not expected");
+	is_refused("bridge add br0", "not a verb");
 	is_refused("drops -b", "not expected");
 	is_refused("stats -a", "not expected");
 	is_refused("reload now", "not expected");
@@ -244,6 +284,7 @@ int main(void)
 		cmocka_unit_test(show_is_the_verb_if_there_is_none),
 		cmocka_unit_test(routes_are_written_as_for_ip),
 		cmocka_unit_test(neighbours_are_written_as_for_ip),
+		cmocka_unit_test(stations_are_written_as_for_bridge),
 		cmocka_unit_test(trace_joins_its_expression),
 		cmocka_unit_test(mistakes_are_named),
 		cmocka_unit_test(words_match_by_their_beginning),

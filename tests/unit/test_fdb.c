@@ -280,6 +280,10 @@ static void fdb_aging_of_zero_learns_nothing(void **unused)
 	struct fdb *fdb = fdb_small();
 	learn(fdb, 1, 7, START_NS);
 	fdb_set_aging(fdb, 0, 0);
+	assert_int_equal(fdb_add(fdb, 0, mac_number(3), 7, FDB_STATIC), 0);
+	assert_int_equal(learn(fdb, 3, 7, START_NS), FDB_KNOWN);
+	assert_int_equal(learn(fdb, 3, 8, START_NS), FDB_REFUSED);
+	assert_int_equal(fdb_del(fdb, 0, mac_number(3)), 0);
 	assert_int_equal(lookup(fdb, 1, START_NS), PORT_NONE);
 	assert_int_equal(learn(fdb, 1, 7, START_NS), FDB_KNOWN);
 	assert_int_equal(learn(fdb, 2, 7, START_NS), FDB_KNOWN);
@@ -356,6 +360,9 @@ static void fdb_local_says_so_and_stays(void **unused)
 	assert_int_equal(fdb_add(fdb, 0, mac_number(1), 5, FDB_LOCAL), 0);
 	assert_int_equal(lookup(fdb, 1, START_NS + 2 * AGE), FDB_IS_LOCAL);
 	assert_int_equal(learn(fdb, 1, 7, START_NS), FDB_REFUSED);
+	assert_int_equal(learn(fdb, 1, 5, START_NS), FDB_REFUSED); /* our own frame came back */
+	fdb_set_aging(fdb, 0, 0);
+	assert_int_equal(learn(fdb, 1, 5, START_NS), FDB_REFUSED);
 	assert_int_equal(info(fdb, 1).port, 5);
 	assert_int_equal(info(fdb, 1).kind, FDB_LOCAL);
 	assert_int_equal(fdb_count(fdb), 1);
@@ -661,19 +668,19 @@ static enum fdb_learnt twin_learn(struct twin *t, uint16_t bridge, struct mac ma
 {
 	uint64_t grain_ns = min_u64(S, t->aging_ns[bridge] / 4);
 	int i = twin_find(t, bridge, mac);
-	if (t->aging_ns[bridge] == 0)
-		return FDB_KNOWN;
 	if (i >= 0 && twin_dead(t, i)) {
 		twin_end(t, i, t->now_ns);
 		i = -1;
 	}
-	if (i >= 0 && t->entries[i].port == port) {
+	if (i >= 0 && t->entries[i].kind != FDB_LOCAL && t->entries[i].port == port) {
 		if (t->now_ns - t->entries[i].seen_ns >= grain_ns)
 			t->entries[i].seen_ns = t->now_ns;
 		return FDB_KNOWN;
 	}
 	if (i >= 0 && t->entries[i].kind != FDB_LEARNT)
 		return FDB_REFUSED;
+	if (t->aging_ns[bridge] == 0)
+		return FDB_KNOWN;
 	if (twin_port_full(t, port)) {
 		if (i >= 0)
 			twin_end(t, i, t->now_ns);

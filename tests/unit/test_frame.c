@@ -80,6 +80,7 @@ static void frame_got_again_remembers_nothing(void **state)
 	uint16_t owner = p->owner;
 	memset(p, 0xa5, sizeof(*p));
 	p->owner = owner;
+	p->refs = 1;
 	frame_put(pool, p);
 	struct packet *again = frame_get(pool);
 	assert_ptr_equal(again, p); /* the warmest comes first */

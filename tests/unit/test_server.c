@@ -26,6 +26,10 @@ struct router {
 	struct config_route added;
 	struct config_neigh neigh;
 	char expression[64];
+	struct mac station;
+	char station_port[16], station_bridge[16];
+	bool watched;
+	unsigned n_events; /* to hand out */
 	unsigned n_added, n_deleted, n_armed, n_disarmed, n_walks; /* walks to hand out */
 };
 
@@ -123,6 +127,60 @@ unsigned router_neigh_flush(struct router *router, const char *port)
 {
 	(void)router;
 	return port ? 1 : 2;
+}
+
+#define FDB_ROW(mac, port, bridge) "mac", mac, "port", port, "bridge", bridge
+
+json_t *router_show_fdb(struct router *router)
+{
+	(void)router;
+	return json_pack("[{s:s, s:s, s:s}, {s:s, s:s, s:s}]",
+			 FDB_ROW("02:00:00:00:01:02", "r0", "br0"),
+			 FDB_ROW("02:00:00:00:01:02", "r1", "br1"));
+}
+
+json_t *router_show_bridges(struct router *router)
+{
+	(void)router;
+	return json_pack("[{s:s}, {s:s}]", "name", "br0", "name", "br1");
+}
+
+int router_fdb_add(struct router *router, struct mac mac, const char *port, struct refusal *why)
+{
+	if (!strcmp(port, "r9"))
+		return refusal_set(why, REFUSED_CONFIG, "there is no port r9");
+	router->station = mac;
+	snprintf(router->station_port, sizeof(router->station_port), "%s", port);
+	return 0;
+}
+
+int router_fdb_del(struct router *router, struct mac mac, const char *bridge, struct refusal *why)
+{
+	(void)why;
+	router->station = mac;
+	snprintf(router->station_bridge, sizeof(router->station_bridge), "%s",
+		 bridge ? bridge : "any");
+	return 0;
+}
+
+unsigned router_fdb_flush(struct router *router, const char *name)
+{
+	(void)router;
+	return !name ? 3 : !strcmp(name, "br1") ? 2 : 1;
+}
+
+void router_fdb_watch(struct router *router, bool on)
+{
+	router->watched = on;
+}
+
+json_t *router_fdb_events(struct router *router)
+{
+	json_t *events = json_array();
+
+	for (; router->n_events; router->n_events--)
+		json_array_append_new(events, json_pack("{s:s}", "event", "appeared"));
+	return events;
 }
 
 int router_trace_arm(struct router *router, const char *expression, unsigned count,
@@ -522,6 +580,68 @@ static void neighbours_are_added_and_deleted(void **state)
 	close(fd);
 }
 
+static void stations_are_added_and_deleted(void **state)
+{
+	struct house *h = *state;
+	int fd = dial(h);
+
+	expect(h, fd,
+	       "{\"command\":\"fdb\",\"verb\":\"add\",\"arguments\":"
+	       "{\"mac\":\"02:00:00:00:01:05\",\"port\":\"r1\"}}",
+	       "{\"status\":0,\"rows\":[]}");
+	assert_int_equal(h->router.station.b[5], 5);
+	assert_string_equal(h->router.station_port, "r1");
+	expect(h, fd,
+	       "{\"command\":\"fdb\",\"verb\":\"add\",\"arguments\":"
+	       "{\"mac\":\"02:00:00:00:01:05\",\"port\":\"r9\"}}",
+	       "{\"status\":2,\"error\":\"there is no port r9\"}");
+	expect_status(h, fd,
+		      "{\"command\":\"fdb\",\"verb\":\"add\",\"arguments\":"
+		      "{\"mac\":\"01:00:00:00:01:05\",\"port\":\"r1\"}}",
+		      2); /* a group's */
+	expect_status(h, fd,
+		      "{\"command\":\"fdb\",\"verb\":\"del\",\"arguments\":"
+		      "{\"mac\":\"02:00:00:00:01:02\"}}",
+		      0);
+	assert_string_equal(h->router.station_bridge, "any");
+	expect_status(h, fd,
+		      "{\"command\":\"fdb\",\"verb\":\"del\",\"arguments\":"
+		      "{\"mac\":\"02:00:00:00:01:02\",\"port\":\"r1\"}}",
+		      0);
+	assert_string_equal(h->router.station_bridge, "br1");
+	expect(h, fd,
+	       "{\"command\":\"fdb\",\"verb\":\"del\",\"arguments\":"
+	       "{\"mac\":\"02:00:00:00:01:03\",\"port\":\"r1\"}}",
+	       "{\"status\":1,\"error\":\"02:00:00:00:01:03 is not on port r1\",\"hint\":"
+	       "\"tsuji fdb show lists them\"}");
+	close(fd);
+}
+
+static void fdb_is_chosen_by_port_and_bridge(void **state)
+{
+	struct house *h = *state;
+	int fd = dial(h);
+
+	expect(h, fd, "{\"command\":\"fdb\",\"arguments\":{\"bridge\":\"br1\"}}",
+	       "{\"status\":0,\"rows\":[{\"mac\":\"02:00:00:00:01:02\",\"port\":\"r1\",\"bridge\":"
+	       "\"br1\"}]}");
+	expect(h, fd, "{\"command\":\"fdb\",\"arguments\":{\"port\":\"r0\",\"bridge\":\"br1\"}}",
+	       "{\"status\":0,\"rows\":[]}");
+	expect(h, fd, "{\"command\":\"fdb\",\"arguments\":{\"port\":\"r0\",\"bridge\":\"br2\"}}",
+	       "{\"status\":1,\"error\":\"this router has no bridge \\\"br2\\\"\",\"hint\":\"did "
+	       "you mean br0?\"}");
+	expect(h, fd, "{\"command\":\"fdb\",\"verb\":\"flush\",\"arguments\":{\"bridge\":\"br1\"}}",
+	       "{\"status\":0,\"rows\":[{\"flushed\":2}]}");
+	expect(h, fd, "{\"command\":\"fdb\",\"verb\":\"flush\"}",
+	       "{\"status\":0,\"rows\":[{\"flushed\":3}]}");
+	expect_status(h, fd, "{\"command\":\"fdb\",\"verb\":\"flush\",\"arguments\":{\"port\":\"x\"}}",
+		      1);
+	expect(h, fd, "{\"command\":\"bridge\",\"arguments\":{\"name\":\"br1\"}}",
+	       "{\"status\":0,\"rows\":[{\"name\":\"br1\"}]}");
+	expect_status(h, fd, "{\"command\":\"bridge\",\"arguments\":{\"name\":\"br2\"}}", 1);
+	close(fd);
+}
+
 static void unknown_requests_are_refused(void **state)
 {
 	static const char *const bad[] = {
@@ -876,6 +996,44 @@ static void trace_streams_until_its_count(void **state)
 	close(other);
 }
 
+/* The next answer, which the server's timer brings. */
+static void expect_streamed(struct house *h, int fd, const char *answer)
+{
+	json_t *got = await(h, fd), *wanted = json_loads(answer, 0, NULL);
+
+	assert_true(json_equal(got, wanted));
+	json_decref(got);
+	json_decref(wanted);
+}
+
+static void all_who_watch_hear_of_each_event_once(void **state)
+{
+	static const char event[] =
+		"{\"status\":0,\"rows\":[{\"event\":\"appeared\"}],\"more\":true}";
+	static const char began[] = "{\"status\":0,\"rows\":[],\"more\":true}";
+	static const char watch[] = "{\"command\":\"fdb\",\"verb\":\"watch\"}";
+	struct house *h = *state;
+	int one = dial(h), two = dial(h);
+
+	expect(h, one, watch, began);
+	assert_true(h->router.watched);
+	h->router.n_events = 1;
+	expect_streamed(h, one, event);
+	h->router.n_events = 1;
+	expect(h, two, watch, began); /* what was before is not for this one */
+	expect_streamed(h, one, event);
+	assert_null(get(h, two));
+	h->router.n_events = 1;
+	expect_streamed(h, two, event);
+	expect_streamed(h, one, event);
+	close(one);
+	pump(h);
+	assert_true(h->router.watched);
+	close(two);
+	pump(h);
+	assert_false(h->router.watched);
+}
+
 static void trace_ends_with_its_client(void **state)
 {
 	struct house *h = *state;
@@ -907,6 +1065,8 @@ int main(void)
 		HOUSE_TEST(route_add_reaches_the_router),
 		HOUSE_TEST(bad_routes_change_nothing),
 		HOUSE_TEST(neighbours_are_added_and_deleted),
+		HOUSE_TEST(stations_are_added_and_deleted),
+		HOUSE_TEST(fdb_is_chosen_by_port_and_bridge),
 		HOUSE_TEST(unknown_requests_are_refused),
 		HOUSE_TEST(reload_answers_what_changed_or_why_not),
 		HOUSE_TEST(request_in_single_bytes_is_answered_once),
@@ -921,6 +1081,7 @@ int main(void)
 		HOUSE_TEST(client_beyond_the_limit_is_told),
 		HOUSE_TEST(server_out_of_descriptors_listens_again),
 		HOUSE_TEST(trace_streams_until_its_count),
+		HOUSE_TEST(all_who_watch_hear_of_each_event_once),
 		HOUSE_TEST(trace_ends_with_its_client),
 	};
 

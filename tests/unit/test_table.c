@@ -77,6 +77,81 @@ static void port_with_statistics_shows_every_counter(void **state)
 	       "tx_dropped 0\n");
 }
 
+static void bridged_port_shows_its_place(void **state)
+{
+	(void)state;
+	expect(ports,
+	       "[{\"name\":\"r1\",\"state\":\"blocked\",\"reason\":\"loop guard: 02:00:00:00:01:02 "
+	       "flaps with r3, 27 s left\",\"mtu\":1500,\"addresses\":\"\",\"bridge\":\"br0\","
+	       "\"flags\":\"learning off isolated on\",\"mirror\":\"r4\"},"
+	       "{\"name\":\"r2\",\"state\":\"up\",\"mtu\":1500,\"addresses\":\"10.0.0.1/8\","
+	       "\"bridge\":null,\"flags\":\"\",\"mirror\":\"r4\"}]",
+	       "r1: blocked (loop guard: 02:00:00:00:01:02 flaps with r3, 27 s left) mtu 1500\n"
+	       "    bridge br0 learning off isolated on mirror r4\n"
+	       "    rx 0 packets 0 bytes, tx 0 packets 0 bytes\n"
+	       "r2: up mtu 1500\n"
+	       "    addresses 10.0.0.1/8\n"
+	       "    mirror r4\n"
+	       "    rx 0 packets 0 bytes, tx 0 packets 0 bytes\n");
+}
+
+static void fdb_lines_say_where_and_since_when(void **state)
+{
+	(void)state;
+	expect(table_fdb,
+	       "[{\"mac\":\"02:00:00:00:01:02\",\"port\":\"r2\",\"bridge\":\"br0\",\"kind\":"
+	       "\"learnt\",\"age_ms\":3100,\"hits\":12},"
+	       "{\"mac\":\"02:00:00:00:01:03\",\"port\":\"r3\",\"bridge\":\"br0\",\"kind\":"
+	       "\"static\",\"age_ms\":null,\"hits\":0},"
+	       "{\"mac\":\"02:00:00:00:00:01\",\"port\":\"br0\",\"bridge\":\"br0\",\"kind\":"
+	       "\"local\",\"age_ms\":null,\"hits\":5}]",
+	       "02:00:00:00:01:02 port r2 bridge br0 age 3s hits 12\n"
+	       "02:00:00:00:01:03 port r3 bridge br0 static\n"
+	       "02:00:00:00:00:01 port br0 bridge br0 local hits 5\n");
+}
+
+static void events(FILE *out, const json_t *rows)
+{
+	for (size_t i = 0; i < json_array_size(rows); i++)
+		table_fdb_event(out, json_array_get(rows, i));
+}
+
+static void fdb_events_are_a_line_each(void **state)
+{
+	(void)state;
+	expect(events,
+	       "[{\"event\":\"appeared\",\"mac\":\"02:00:00:00:01:02\",\"port\":\"r2\",\"bridge\":"
+	       "\"br0\",\"before\":null},"
+	       "{\"event\":\"moved\",\"mac\":\"02:00:00:00:01:02\",\"port\":\"r3\",\"bridge\":"
+	       "\"br0\","
+	       "\"before\":\"r2\"},{\"event\":\"lost\",\"events\":7}]",
+	       "appeared 02:00:00:00:01:02 port r2 bridge br0\n"
+	       "moved 02:00:00:00:01:02 port r3 bridge br0 from r2\n"
+	       "lost 7 events\n");
+}
+
+static void bridge_shows_its_ports_and_troubles(void **state)
+{
+	(void)state;
+	expect(table_bridges,
+	       "[{\"name\":\"br0\",\"state\":\"up\",\"mac\":\"02:00:00:00:00:01\",\"mtu\":1500,"
+	       "\"addresses\":\"192.168.10.1/24\",\"ports\":\"r1 "
+	       "r2\",\"aging_s\":300,\"mirror\":\"r4\","
+	       "\"entries\":7,\"refused\":3,\"blocked\":\"r2 (02:00:00:00:01:02 flaps with r1, 9 s "
+	       "left)\"},"
+	       "{\"name\":\"br1\",\"state\":\"down\",\"mac\":\"02:00:00:00:00:03\",\"mtu\":1400,"
+	       "\"addresses\":\"\",\"ports\":\"r3\",\"aging_s\":20,\"mirror\":null,\"entries\":0,"
+	       "\"refused\":0,\"blocked\":null}]",
+	       "br0: up mtu 1500 mac 02:00:00:00:00:01 aging 300s entries 7\n"
+	       "    ports r1 r2\n"
+	       "    addresses 192.168.10.1/24\n"
+	       "    mirror r4\n"
+	       "    blocked r2 (02:00:00:00:01:02 flaps with r1, 9 s left)\n"
+	       "    not learnt for lack of room 3\n"
+	       "br1: down mtu 1400 mac 02:00:00:00:00:03 aging 20s entries 0\n"
+	       "    ports r3\n");
+}
+
 static void lost_port_shows_its_reason(void **state)
 {
 	(void)state;
@@ -199,6 +274,10 @@ int main(void)
 		cmocka_unit_test(json_is_one_array_of_a_row_per_line),
 		cmocka_unit_test(port_shows_state_addresses_and_traffic),
 		cmocka_unit_test(port_with_statistics_shows_every_counter),
+		cmocka_unit_test(bridged_port_shows_its_place),
+		cmocka_unit_test(fdb_lines_say_where_and_since_when),
+		cmocka_unit_test(fdb_events_are_a_line_each),
+		cmocka_unit_test(bridge_shows_its_ports_and_troubles),
 		cmocka_unit_test(lost_port_shows_its_reason),
 		cmocka_unit_test(route_lines_leave_the_usual_unsaid),
 		cmocka_unit_test(route_found_names_the_prefix),
