@@ -147,8 +147,10 @@ struct config {
  * outside their port's subnets; ports named but not listed. A bridge has at least one port;
  * a port is in one bridge at most, then has no addresses, and is routed through by nobody;
  * only such a port has flags. A mirror is a listed port without addresses, bridge or mirror
- * of its own. nat and filter are refused (not supported yet). A million routes are read in
- * about a second.
+ * of its own. Rules of nat and filter that can never match are errors as far as they can be
+ * seen to be: values that exclude each other, packets that are not forwarded, an earlier
+ * rule for the same packets; a new address is one that a host can have. A million routes
+ * are read in about a second.
  */
 struct config *config_read(struct diag *diag);
 /* The same for a router file inside another. far_end_prepare: what lanes.far-end is if not given. */
