@@ -140,7 +140,7 @@ void filter_forward(const struct port_table *ports, struct rules *rules, const s
 
 /* -- RST -------------------------------------------------------------------------- */
 
-/* nf_ip_checksum(): a broken segment is no question, and gets no answer. A fragment's sum is unknown. */
+/* nf_ip_checksum(): a broken segment is no question and gets no answer. A fragment may be sound. */
 static bool sum_is_sound(const struct packet *p, const struct tcp_hdr *tcp, uint16_t len)
 {
 	const struct ip4_hdr *h = packet_ip4(p);
@@ -210,7 +210,8 @@ static void write_reset(struct packet *p, const struct ip4_hdr *about, struct tc
 	p->len = sizeof(struct eth_hdr) + sizeof(*h) + sizeof(tcp);
 }
 
-struct packet *filter_reset(struct frame_pool *pool, struct stats *stats, const struct packet *cause)
+struct packet *filter_reset(struct frame_pool *pool, struct stats *stats,
+			    const struct packet *cause)
 {
 	uint32_t data_len;
 	const struct tcp_hdr *about = answerable(cause, &data_len);

@@ -36,7 +36,9 @@ static int close_lab(void **state)
 
 /* -- rules ------------------------------------------------------------------------ */
 
-#define RULE(...) ((struct filter_rule){.in = PORT_NONE, .out = PORT_NONE, .icmp_type = -1, __VA_ARGS__})
+#define RULE(...)                                                                                  \
+	((struct filter_rule){                                                                     \
+		.in = PORT_NONE, .out = PORT_NONE, .icmp_type = -1, __VA_ARGS__})
 #define DROPS(...) RULE(.action = FILTER_DROP, __VA_ARGS__)
 
 /* A packet from r0 to r1 that opens a session. */
