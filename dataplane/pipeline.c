@@ -101,7 +101,7 @@ static void settle(struct pipeline *pl, const struct vector *v, struct vector *e
 			put(pl, p);
 		else if (p->verdict == PUNTED)
 			punt(pl, p);
-		else if (p->verdict == HELD)
+		else if (p->verdict == HELD) /* by its next hop, or for its first fragment */
 			hold(pl, p);
 		else if (p->verdict == TAKEN)
 			end(pl, p);
@@ -296,6 +296,23 @@ static void deliver(struct pipeline *pl, const struct vector *v)
 	forward_and_settle(pl, v);
 }
 
+/* Later fragments whose first has come, or will not. */
+static void release_fragments(struct pipeline *pl)
+{
+	struct packet *p;
+
+	do {
+		struct vector v = {0};
+		while (v.n < VECTOR_SIZE && (p = nat_fragments_released(pl->fragments))) {
+			frame_move(pl->pool, p, FRAME_TURN);
+			p->next = NULL;
+			v.p[v.n++] = p;
+		}
+		if (v.n)
+			deliver(pl, &v);
+	} while (p);
+}
+
 /* From ARP and IPv4 on: what came in by a routed port, or up from a bridge. */
 static void route(struct pipeline *pl, const struct vector *v)
 {
@@ -336,6 +353,8 @@ void pipeline_packets(struct pipeline *pl, struct vector *v)
 	route(pl, v);
 	if (up.n) /* after the broadcasts they are copies of */
 		route(pl, &up);
+	if (pl->rules)
+		release_fragments(pl);
 }
 
 /* -- timers ----------------------------------------------------------------------- */
@@ -380,13 +399,19 @@ void pipeline_end(struct pipeline *pl)
 {
 	solicit(pl);
 	release(pl);
+	nat_fragments_age(pl->fragments, pl->now_ns);
+	release_fragments(pl); /* also those of rules that are gone */
 	fdb_age(pl->fdb, pl->now_ns);
 	egress_flush(&pl->egress, pl->now_ns);
+	session_age(pl->sessions, pl->now_ns); /* last: no packet has a session any more */
 }
 
 uint64_t pipeline_next(const struct pipeline *pl)
 {
-	return min_u64(neigh_next(pl->neigh), fdb_next(pl->fdb));
+	uint64_t tables = min_u64(neigh_next(pl->neigh), fdb_next(pl->fdb));
+	uint64_t sessions = min_u64(session_next(pl->sessions), nat_fragments_next(pl->fragments));
+
+	return min_u64(tables, sessions);
 }
 
 bool pipeline_balanced(const struct pipeline *pl)
