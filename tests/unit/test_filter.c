@@ -41,6 +41,21 @@ static int close_lab(void **state)
 		.in = PORT_NONE, .out = PORT_NONE, .icmp_type = -1, __VA_ARGS__})
 #define DROPS(...) RULE(.action = FILTER_DROP, __VA_ARGS__)
 
+static struct filter_rule drops_between(uint16_t in, uint16_t out)
+{
+	struct filter_rule rule = DROPS();
+	rule.in = in;
+	rule.out = out;
+	return rule;
+}
+
+static struct filter_rule drops_type(int16_t icmp_type)
+{
+	struct filter_rule rule = DROPS();
+	rule.icmp_type = icmp_type;
+	return rule;
+}
+
 /* A packet from r0 to r1 that opens a session. */
 static struct packet *routed(const struct bytes *b)
 {
@@ -168,12 +183,12 @@ static void filter_ports_are_where_it_came_in_and_leaves(void **state)
 	(void)state;
 	struct bytes b = datagram();
 	struct packet *p = routed(&b);
-	assert_true(dropped(p, DROPS(.in = 0)));
-	assert_false(dropped(p, DROPS(.in = 1)));
-	assert_true(dropped(p, DROPS(.out = 1)));
-	assert_false(dropped(p, DROPS(.out = 0)));
-	assert_true(dropped(p, DROPS(.in = 0, .out = 1)));
-	assert_false(dropped(p, DROPS(.in = 0, .out = 0)));
+	assert_true(dropped(p, drops_between(0, PORT_NONE)));
+	assert_false(dropped(p, drops_between(1, PORT_NONE)));
+	assert_true(dropped(p, drops_between(PORT_NONE, 1)));
+	assert_false(dropped(p, drops_between(PORT_NONE, 0)));
+	assert_true(dropped(p, drops_between(0, 1)));
+	assert_false(dropped(p, drops_between(0, 0)));
 	frame_put(&lab.pool, p);
 }
 
@@ -203,15 +218,15 @@ static void filter_protocol_ports_and_type_must_match(void **state)
 	assert_false(datagram_dropped(&udp, DROPS(.dports = {9006, 9010})));
 	assert_false(datagram_dropped(&udp, DROPS(.dports = {53, 53})));
 	assert_false(datagram_dropped(&udp, DROPS(.sports = {9005, 9005})));
-	assert_false(datagram_dropped(&udp, DROPS(.icmp_type = 0)));
+	assert_false(datagram_dropped(&udp, drops_type(0)));
 
 	struct bytes tcp = datagram(.protocol = PROTO_TCP, .sport = 65535, .dport = 1);
 	assert_true(datagram_dropped(&tcp, DROPS(.sports = {1024, 65535}, .dports = {1, 1})));
 	assert_false(datagram_dropped(&tcp, DROPS(.protocol = PROTO_UDP, .dports = {1, 1})));
 
 	struct bytes icmp = datagram(.protocol = PROTO_ICMP, .type = ICMP_ECHO, .code = 0);
-	assert_true(datagram_dropped(&icmp, DROPS(.icmp_type = ICMP_ECHO)));
-	assert_false(datagram_dropped(&icmp, DROPS(.icmp_type = ICMP_ECHO_REPLY)));
+	assert_true(datagram_dropped(&icmp, drops_type(ICMP_ECHO)));
+	assert_false(datagram_dropped(&icmp, drops_type(ICMP_ECHO_REPLY)));
 	assert_false(datagram_dropped(&icmp, DROPS(.dports = {0, 65535})));
 }
 
@@ -221,7 +236,7 @@ static void filter_ports_stand_behind_options(void **state)
 	struct bytes b = datagram(.options = "0101010101010101", .dport = 80);
 	assert_true(datagram_dropped(&b, DROPS(.dports = {80, 80})));
 	struct bytes icmp = datagram(.options = "01010101", .protocol = PROTO_ICMP, .type = 13);
-	assert_true(datagram_dropped(&icmp, DROPS(.icmp_type = 13)));
+	assert_true(datagram_dropped(&icmp, drops_type(13)));
 }
 
 static void filter_destination_is_the_one_after_dnat(void **state)
@@ -263,7 +278,7 @@ static void filter_later_fragments_show_no_ports(void **state)
 	assert_false(datagram_dropped(&later, DROPS(.dports = {80, 80})));
 	assert_false(datagram_dropped(&later, DROPS(.sports = {1, 65535})));
 	assert_true(datagram_dropped(&later, DROPS(.protocol = PROTO_UDP)));
-	assert_false(datagram_dropped(&icmp, DROPS(.icmp_type = ICMP_ECHO)));
+	assert_false(datagram_dropped(&icmp, drops_type(ICMP_ECHO)));
 
 	struct packet *p = routed(&later);
 	p->state = STATE_IS_ESTABLISHED;
@@ -278,7 +293,7 @@ static void filter_short_transport_header_shows_nothing(void **state)
 		struct bytes udp = datagram(.bare = true, .data_len = len);
 		assert_false(datagram_dropped(&udp, DROPS(.dports = {0, 65535})));
 		struct bytes icmp = datagram(.protocol = PROTO_ICMP, .bare = true, .data_len = len);
-		assert_int_equal(datagram_dropped(&icmp, DROPS(.icmp_type = 0)), len > 0);
+		assert_int_equal(datagram_dropped(&icmp, drops_type(0)), len > 0);
 	}
 	struct bytes udp = datagram(.bare = true, .data_len = 4); /* ports 1 and 515 */
 	assert_true(datagram_dropped(&udp, DROPS(.sports = {1, 1}, .dports = {515, 515})));
