@@ -16,36 +16,29 @@
  * one of its sessions.
  *
  * ICMP queries have the identifier where the inside port is, and zero as the remote port.
- * Other protocols have zero for both.
+ * Other protocols have zero for both; a mapping of theirs is for one remote address alone,
+ * and session_unmap() does not know it.
  *
- * Threads: the worker finds, opens, advances and ages; control walks, flushes and sets
- * times. Buckets have locks for writers; hashes are keyed; memory is fixed at session_new().
+ * Threads: the worker finds, maps, opens, notes and ages; control walks, flushes and sets
+ * times. There is no lock: what control ends it only marks, and the worker takes it out (see
+ * session.c). Hashes are keyed; memory is fixed at session_new(), and what is never needed of
+ * it never touched. The worker's now_ns never goes back.
  */
 #ifndef TSUJI_SESSION_H
 #define TSUJI_SESSION_H
 
-#include "packet.h"
-
-struct tuple {
-	be32 src, dst;
-	be16 sport, dport;
-	uint8_t protocol;
-	uint8_t zero[3];
-};
-static_assert(sizeof(struct tuple) == 16, "a tuple is hashed as two words");
-
-static inline struct tuple tuple_reverse(struct tuple t)
-{
-	return (struct tuple){t.dst, t.src, t.dport, t.sport, t.protocol, {0}};
-}
+#include "mapping.h" /* struct tuple, struct session_pool */
 
 enum session_direction { SESSION_ORIGINAL = 0, SESSION_REPLY = 1 };
 
-/* RFC 5382 (TCP), 4787 (UDP), 5508 (ICMP). */
+/*
+ * RFC 5382 (TCP), 4787 (UDP), 5508 (ICMP), 7857 2 (RST). TCP without the beginning in sight (a
+ * session opened by another segment than SYN) is NEW until both directions have spoken.
+ */
 enum session_state {
 	SESSION_NEW,         /* only the original direction has spoken; TCP: the handshake is not over */
 	SESSION_ESTABLISHED, /* both have; TCP: three-way handshake seen */
-	SESSION_TRANSITORY,  /* TCP: FIN from both, or a RST; a later segment restores it */
+	SESSION_TRANSITORY,  /* TCP: FIN from both; or a RST: a later segment, SYN apart, restores it */
 	N_SESSION_STATES
 };
 const char *session_state_name(enum session_state state); /* "new", "established", "transitory" */
@@ -53,7 +46,7 @@ const char *session_state_name(enum session_state state); /* "new", "established
 /* Zero fields take the default in brackets. Times in nanoseconds. */
 struct session_config {
 	uint32_t capacity;           /* sessions in all [262144] */
-	uint32_t host_max;           /* of one inside address; 0: no limit */
+	uint32_t host_max;           /* of one original source address; 0: no limit */
 	uint64_t tcp_established_ns; /* [2 h 4 min: RFC 5382 REQ-5] */
 	uint64_t tcp_transitory_ns;  /* [4 min; a new one likewise] */
 	uint64_t udp_ns;             /* [5 min: RFC 4787 REQ-5] */
@@ -62,7 +55,10 @@ struct session_config {
 	uint8_t secret[16];
 };
 
-/* What the rooms see of a session; the counters are written by session_note() only. */
+/*
+ * What the rooms see of a session; written by session.c only. Its times are those of the
+ * table's own clock: now_ns, and what session_advance() has added.
+ */
 struct session {
 	struct tuple tuple[2];
 	uint64_t expires_ns, created_ns;
@@ -70,7 +66,7 @@ struct session {
 	uint32_t mapping;        /* index, or SESSION_NO_MAPPING */
 	uint16_t rule;           /* of the nat rules in force when it was opened, or SESSION_NO_RULE */
 	uint8_t state;           /* enum session_state */
-	uint8_t tcp_seen;        /* flags seen: SYN, FIN of each direction (private to session.c) */
+	uint8_t tcp_seen;        /* what has been seen: SYN, FIN of each direction (private to session.c) */
 };
 #define SESSION_NO_MAPPING UINT32_MAX
 #define SESSION_NO_RULE 0xffff
@@ -87,20 +83,13 @@ struct session *session_find(struct session_table *table, const struct tuple *t,
 /* Brings the lines closer that session_find() will read for these tuples. */
 void session_prefetch(const struct session_table *table, const struct tuple *t);
 
-/* How an outside endpoint is chosen. */
-struct session_pool {
-	be32 first, last;           /* outside addresses */
-	uint16_t port_first, port_last; /* 0, 0: the port's own class: below 512, below 1024, or above (RFC 4787 REQ-3) */
-	bool per_remote;            /* address-and-port-dependent mapping; else endpoint-independent */
-	const uint64_t *taken;      /* 65,536 bits of ports not to be used on these addresses (the router's own, forwarded ones), by protocol: NULL or [3]: TCP, UDP, ICMP */
-};
-
 /*
  * The outside endpoint for a source-translated session of the inside endpoint (original
  * source and port): its mapping's, or a new one's -- the same port if free, else an
  * unpredictable free one; addresses of a range: always the same for one inside address
  * (RFC 4787 REQ-2, "paired"). *outside, *outside_port are set. Returns the mapping, or
- * SESSION_NO_MAPPING when the pool is used up (counted).
+ * SESSION_NO_MAPPING when the pool is used up (counted). A mapping that is returned stays
+ * until session_open() or session_unuse() has had it.
  */
 uint32_t session_map(struct session_table *table, const struct tuple *original, const struct session_pool *pool,
 		     uint64_t now_ns, be32 *outside, be16 *outside_port);
@@ -110,29 +99,39 @@ bool session_unmap(struct session_table *table, uint8_t protocol, be32 outside, 
 /* Whether a session exists between that outside endpoint and that remote address (any port): address-dependent filtering. */
 bool session_knows_remote(struct session_table *table, uint8_t protocol, be32 outside, be16 outside_port, be32 remote);
 
-enum session_refusal { SESSION_OK, SESSION_TABLE_FULL, SESSION_HOST_FULL, SESSION_CLASH /* its reply tuple is another session's */ };
+enum session_refusal { SESSION_OK, SESSION_TABLE_FULL, SESSION_HOST_FULL, SESSION_CLASH /* one of its tuples is another session's */ };
 /*
- * Opens a session in state NEW; *out is valid until the turn ends. mapping: from
- * session_map(), whose reference it takes, or SESSION_NO_MAPPING. When the table is full
- * the oldest NEW session makes room.
+ * Opens a session in state NEW, without a packet yet; *out is valid until session_age(), even
+ * if the session ends before. mapping: from session_map(), which the session keeps as long as
+ * it lives, or SESSION_NO_MAPPING; unless SESSION_OK it is still the caller's to
+ * session_unuse(). When the table is full the oldest unconfirmed session makes room: one that
+ * has never been ESTABLISHED.
  */
 enum session_refusal session_open(struct session_table *table, const struct tuple *original, const struct tuple *reply,
 				  uint32_t mapping, uint16_t rule, uint64_t now_ns, struct session **out);
 /* After session_map() when no session was opened with it: a mapping without sessions goes. */
 void session_unuse(struct session_table *table, uint32_t mapping);
 
-/* A packet of the session goes by: counters, state (tcp_flags: of the header, 0 for others), expiry. */
+/*
+ * A packet of the session goes by: counters, state (tcp_flags: of the header, 0 for others),
+ * expiry, which either direction puts off (RFC 4787 REQ-6: outbound must, inbound may). Of a
+ * session that has ended in this turn nothing is noted.
+ */
 void session_note(struct session_table *table, struct session *s, enum session_direction direction, uint8_t tcp_flags,
 		  uint32_t len, uint64_t now_ns);
 
-/* Forgets what has expired, a slice per call; as fdb_age(). */
+/*
+ * Forgets what has expired, a slice per call; as fdb_age(). To be called between turns: it ends
+ * the validity of every struct session * given out, so that memory can be used again.
+ */
 void session_age(struct session_table *table, uint64_t now_ns);
 uint64_t session_next(const struct session_table *table);
 
 /* -- control, at any time ------------------------------------------------------------- */
 
+/* Times and host_max; each session takes its new time with its next packet. The rest stays. */
 void session_set_times(struct session_table *table, const struct session_config *config);
-/* The lab clock: every session and mapping is that much older (tsuji nat age 5m). */
+/* The lab clock: every session and mapping is that much older (tsuji nat age 5m). One caller at a time. */
 void session_advance(struct session_table *table, uint64_t by_ns);
 struct session_info {
 	struct session session;
@@ -140,7 +139,10 @@ struct session_info {
 };
 /* Calls each once per live session with a consistent copy, until it returns false. */
 void session_walk(struct session_table *table, uint64_t now_ns, bool (*each)(const struct session_info *, void *), void *arg);
-/* Ends every session for which match says true (on copies, as session_walk). Returns how many. */
+/*
+ * Ends every session for which match says true (on copies, as session_walk). Returns how many.
+ * They are gone for the worker at once; their mappings go when it next opens, maps or ages.
+ */
 unsigned session_flush(struct session_table *table, bool (*match)(const struct session *, void *), void *arg);
 struct session_counts {
 	uint64_t sessions, mappings, opened, refused_table, refused_host, pool_exhausted, evicted;
