@@ -12,7 +12,7 @@ Q = $(if $(V),,@)
 
 LIBS = libxdp libbpf liburcu-qsbr yaml-0.1 jansson libmnl libpcap libcap-ng
 CFLAGS ?= -O2 -g
-SANFLAGS = $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+SANFLAGS = $(if $(SAN),-fsanitize=address$(comma)undefined$(comma)fuzzer-no-link -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
 comma = ,
 override CFLAGS += -std=gnu11 -Wall -Wextra -Wno-address-of-packed-member -Werror=implicit -Werror=incompatible-pointer-types \
 	-D_GNU_SOURCE -I$(B) $(if $(RELEASE),-DNDEBUG) $(SANFLAGS) -MMD -MP -pthread

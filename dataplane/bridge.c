@@ -16,9 +16,10 @@
  * host's own port could be blamed for what the circle's two ports do. In a circle of
  * several bridges all of them see the same jumps within microseconds; if each cut its
  * side, stations would be cut off. Each is therefore patient for a time of its own, and who
- * loses patience first ends the storm for all: see patience_ns(). What has been learnt on a
- * port goes when it is blocked, as Linux forgets a disabled port's stations, because
- * they may be reachable the other way round.
+ * loses patience first ends the storm for all: see patience_ns(). It blocks for the moves it
+ * sees *then*, and not for one: that may be a station's first word after a storm that another
+ * bridge has ended. What has been learnt on a port goes when it is blocked, as Linux forgets a
+ * disabled port's stations, because they may be reachable the other way round.
  *
  * Not done here: who gets a flood (egress), multicast routing: IPv4 multicast does not go
  * up, because neither the leg nor the kernel, which has no leg, would take it.
@@ -27,9 +28,9 @@
 
 #include "hash.h"
 
-#define FLAP_WINDOW_NS NS_PER_S /* bridge.h: more than 5 moves in a second ... */
+#define FLAP_WINDOW_NS NS_PER_S /* bridge.h: more than 5 moves in a second, ... */
 #define FLAP_MOVES     5
-#define BLOCK_NS       (30 * NS_PER_S) /* ... block for 30 */
+#define BLOCK_NS       (30 * NS_PER_S) /* ... and 5 in another one later, block for 30 */
 #define FLAP_WAYS      4 /* places a flap may have: one that is taken does not hide another */
 
 /*
@@ -50,14 +51,14 @@ struct room {
 
 /* -- loop guard -------------------------------------------------------------------- */
 
-/* How long a source must have flapped before this bridge acts; drawn anew each second. */
-static uint64_t patience_ns(const struct port *leg, uint64_t since_ns)
+/* How long this bridge looks away from a source that flapped now; drawn anew each second. */
+static uint64_t patience_ns(const struct port *leg, uint64_t now_ns)
 {
 	static const uint8_t spread[HASH_KEY_SIZE]; /* nothing to hide: bridges only must differ */
 	struct {
 		struct mac mac;
 		uint16_t second;
-	} drawn = {leg->mac, (uint16_t)(since_ns / NS_PER_S)};
+	} drawn = {leg->mac, (uint16_t)(now_ns / NS_PER_S)};
 
 	return hash_siphash(spread, &drawn, sizeof(drawn)) % PATIENCE_NS;
 }
@@ -70,8 +71,9 @@ static bool flap_is(const struct bridge_flap *f, const struct bridge_flap *want)
 
 /*
  * The place where these moves are counted, begun anew if their second is over; NULL: others
- * keep all its places, each for a second at most. A place is not taken from who has it: in a
- * storm of many sources they would otherwise push each other out, and none be counted.
+ * keep all its places, each for a second, or for two and a patience at most if suspected. A
+ * place is not taken from who has it: in a storm of many sources they would otherwise push
+ * each other out, and none be counted.
  */
 static struct bridge_flap *flap_find(struct bridge_state *state, const struct bridge_flap *want)
 {
@@ -81,7 +83,7 @@ static struct bridge_flap *flap_find(struct bridge_state *state, const struct br
 
 	for (unsigned i = 0; i < FLAP_WAYS; i++) {
 		struct bridge_flap *f = &state->flaps[(hash + i) % ARRAY_SIZE(state->flaps)];
-		bool over = !f->n_moves || want->since_ns - f->since_ns >= FLAP_WINDOW_NS;
+		bool over = !f->n_moves || want->since_ns >= f->since_ns + FLAP_WINDOW_NS;
 		if (!over && flap_is(f, want))
 			return f;
 		if (over && !empty)
@@ -121,11 +123,18 @@ static void note_move(struct room *room, const struct port *leg, struct mac mac,
 	struct bridge_flap *f = flap_find(room->state, &want);
 
 	assert(want.high < PORT_MAX);
-	if (!f)
+	if (!f || room->now_ns < f->since_ns)
 		return;
-	f->n_moves += f->n_moves < UINT16_MAX;
-	if (f->n_moves > FLAP_MOVES && room->now_ns - f->since_ns >= patience_ns(leg, f->since_ns))
+	f->n_moves++;
+	if (f->n_moves <= FLAP_MOVES)
+		return;
+	if (f->suspected) {
 		block(room, leg, *f);
+		return;
+	}
+	f->suspected = true;
+	f->since_ns = room->now_ns + patience_ns(leg, room->now_ns);
+	f->n_moves = 1; /* this one: with 0 it would lose its place */
 }
 
 /* -- the source -------------------------------------------------------------------- */

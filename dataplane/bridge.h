@@ -29,7 +29,8 @@ struct bridge_state {
 		struct mac mac;
 		uint16_t bridge, low, high; /* the leg's number, and the two ports */
 		uint16_t n_moves;           /* between these two, since then; 0: an empty place */
-		uint64_t since_ns;
+		bool suspected;             /* it flapped, and its moves are counted anew */
+		uint64_t since_ns;          /* to come, if suspected: none is counted before */
 	} flaps[256];
 };
 
@@ -46,11 +47,12 @@ struct bridge_state {
  *
  * A source that is a group address, zero, or one of the bridge's own is DROP_BRIDGE_SOURCE;
  * any other is learnt, unless the port's learning is off, and before it is known where the
- * frame goes. A source that moves between two ports more than 5 times in a second blocks the
- * one with the higher number for 30 seconds: what comes in there is DROP_BRIDGE_LOOP, what
- * was learnt there is forgotten, and egress sends nothing there. The sixth move does not
- * block at once but when up to a quarter of a second has passed since the first, a time that
- * differs from bridge to bridge: of several in one circle, only one should cut it.
+ * frame goes. A source that moves between two ports more than 5 times in a second is
+ * suspected. Its moves do not matter then for up to a quarter of a second, a time that differs
+ * from bridge to bridge: of several in one circle, only one should cut it. If it moves 5 times
+ * in the second after that, the storm is not over, and the fifth move blocks the port with the
+ * higher number for 30 seconds: what comes in there is DROP_BRIDGE_LOOP, what was learnt there
+ * is forgotten, and egress sends nothing there.
  */
 void bridge_input(const struct port_table *ports, struct fdb *fdb, struct frame_pool *pool,
 		  struct stats *stats, struct bridge_state *state, const struct vector *v,
