@@ -485,7 +485,8 @@ void table_filter(FILE *out, const json_t *rows)
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		if (is_used(rows, all[i].key))
 			used[n++] = all[i];
-	table_columns(out, used, n, rows);
+	if (n)
+		table_columns(out, used, n, rows);
 }
 
 /* -- walks -- */
