@@ -10,13 +10,16 @@
  * Listening sockets come first in the file of TCP, so where there are more lines than are
  * read, connections are what is missed. Raw sockets have no port and are not known: a ping
  * by root in this namespace shares its identifiers with those inside.
+ *
+ * To list TCP's connections the kernel walks its whole hash, that of all namespaces: 3 ms for
+ * 262,144 buckets and both files, though there be no connection.
  */
 #include "sockets.h"
 
 #include <errno.h>
 #include <string.h>
 
-#define LINES_MAX     16384 /* of a file: 20 ms */
+#define LINES_MAX     16384 /* of a file: what a server of many clients has */
 #define TCP_TIME_WAIT 6	    /* include/net/tcp_states.h */
 
 /* As the kernel prints it: 32-bit words in hexadecimal, each as it lies in memory. */
