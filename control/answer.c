@@ -117,7 +117,7 @@ static json_t *route_show(struct router *router, json_t *arguments, struct compl
 		return NULL;
 	}
 	if (limit < 0) /* one more than is shown tells the client that there are more */
-		limit = port ? 0 : REQUEST_ROUTES + 1;
+		limit = port ? 0 : REQUEST_ROWS + 1;
 	rows = to ? router_show_route(router, prefix, prefix_len)
 		  : router_show_routes(router, limit);
 	select_rows(rows, "port", port);
@@ -371,6 +371,63 @@ static json_t *bridge_show(struct router *router, json_t *arguments, struct comp
 	return rows;
 }
 
+/* -- nat, filter -- */
+
+static json_t *nat_show(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	struct nat_filter filter;
+	json_int_t limit;
+
+	if (!request_sessions(arguments, &filter, &limit, complaint))
+		return NULL;
+	return router_show_nat(router, &filter, limit < 0 ? REQUEST_ROWS + 1 : limit);
+}
+
+static json_t *nat_flush(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	struct nat_filter filter;
+
+	if (!request_sessions(arguments, &filter, NULL, complaint))
+		return NULL;
+	return json_pack("[{s:I}]", "flushed", (json_int_t)router_nat_flush(router, &filter));
+}
+
+static json_t *nat_age(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	const char *by = NULL;
+	json_error_t error;
+	uint64_t by_ns;
+
+	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s:s}", "by", &by)) {
+		complain(complaint, 2, "nat age takes by, such as 5m", "malformed request: %s",
+			 error.text);
+		return NULL;
+	}
+	if (!request_duration(by, &by_ns, complaint))
+		return NULL;
+	router_nat_age(router, by_ns);
+	return json_array();
+}
+
+/* True with nothing asked for; else complained. */
+static bool takes_nothing(const json_t *arguments, const char *what, struct complaint *complaint)
+{
+	return !json_object_size(arguments) ||
+	       complain(complaint, 2, NULL, "%s takes no arguments", what);
+}
+
+static json_t *nat_rules(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	return takes_nothing(arguments, "nat rules", complaint) ? router_show_nat_rules(router)
+								: NULL;
+}
+
+static json_t *filter_show(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	return takes_nothing(arguments, "filter show", complaint) ? router_show_filter(router)
+								  : NULL;
+}
+
 /* -- drops, stats -- */
 
 static json_t *drops_show(struct router *router, json_t *arguments, struct complaint *complaint)
@@ -387,10 +444,8 @@ static json_t *drops_show(struct router *router, json_t *arguments, struct compl
 
 static json_t *stats_show(struct router *router, json_t *arguments, struct complaint *complaint)
 {
-	if (json_object_size(arguments)) {
-		complain(complaint, 2, NULL, "stats takes no arguments");
+	if (!takes_nothing(arguments, "stats", complaint))
 		return NULL;
-	}
 	return json_pack("[o]", router_show_stats(router));
 }
 
@@ -406,7 +461,9 @@ static const struct handler {
 	{"fdb", "show", fdb_show},	 {"fdb", "add", fdb_add},
 	{"fdb", "del", fdb_del},	 {"fdb", "flush", fdb_flush},
 	{"drops", "show", drops_show},	 {"stats", "show", stats_show},
-	{"bridge", "show", bridge_show},
+	{"bridge", "show", bridge_show}, {"nat", "show", nat_show},
+	{"nat", "rules", nat_rules},	 {"nat", "flush", nat_flush},
+	{"nat", "age", nat_age},	 {"filter", "show", filter_show},
 };
 
 json_t *answer_request(struct router *router, const char *command, const char *verb,

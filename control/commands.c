@@ -51,18 +51,21 @@ static int print_refused(const json_t *answer)
 	return print_error(status_of(answer), text ? text : "refused", text_of(answer, "hint"));
 }
 
-/* More routes than a request without a limit shows: the last is there only to tell. */
-static void trim_routes(const json_t *request, json_t *rows)
+/* More routes or sessions than a request without a limit shows: the last is there only to tell. */
+static void trim_rows(const json_t *request, json_t *rows)
 {
-	if (strcmp(text_of(request, "command"), "route") ||
-	    json_object_size(json_object_get(request, "arguments")) ||
-	    json_array_size(rows) <= REQUEST_ROUTES)
+	const json_t *arguments = json_object_get(request, "arguments");
+	bool nat = !strcmp(text_of(request, "command"), "nat");
+
+	if (json_array_size(rows) <= REQUEST_ROWS ||
+	    (nat ? json_object_get(arguments, "limit") != NULL
+		 : strcmp(text_of(request, "command"), "route") || json_object_size(arguments)))
 		return;
-	json_array_remove(rows, REQUEST_ROUTES);
-	fprintf(stderr,
-		"tsuji: the first %d routes only\nhint: route show PREFIX, or route show limit 0 "
-		"for all\n",
-		REQUEST_ROUTES);
+	json_array_remove(rows, REQUEST_ROWS);
+	fprintf(stderr, "tsuji: the first %d %s only\nhint: %s\n", REQUEST_ROWS,
+		nat ? "sessions" : "routes",
+		nat ? "nat show ADDRESS, or nat show limit 0 for all"
+		    : "route show PREFIX, or route show limit 0 for all");
 }
 
 static const char *flushed_noun(const char *command, bool one)
@@ -71,6 +74,8 @@ static const char *flushed_noun(const char *command, bool one)
 		return one ? "neighbour" : "neighbours";
 	if (!strcmp(command, "fdb"))
 		return one ? "entry" : "entries";
+	if (!strcmp(command, "nat"))
+		return one ? "session" : "sessions";
 	return one ? "route" : "routes";
 }
 
@@ -85,19 +90,9 @@ static void print_change(const char *command, const json_t *rows)
 		printf("%s\n", text_of(row, "summary"));
 }
 
-static void print_rows(const json_t *request, json_t *rows, const struct options *options)
+static void print_table(const char *command, const json_t *rows, const struct options *options)
 {
-	const char *command = text_of(request, "command"), *verb = text_of(request, "verb");
-
-	if (!strcmp(verb, "show"))
-		trim_routes(request, rows);
-	if (options->json)
-		table_json(stdout, rows);
-	else if (!strcmp(verb, "get"))
-		table_route_found(stdout, rows);
-	else if (strcmp(verb, "show"))
-		print_change(command, rows);
-	else if (!strcmp(command, "port"))
+	if (!strcmp(command, "port"))
 		table_ports(stdout, rows, options->statistics);
 	else if (!strcmp(command, "route"))
 		table_routes(stdout, rows);
@@ -107,10 +102,32 @@ static void print_rows(const json_t *request, json_t *rows, const struct options
 		table_fdb(stdout, rows);
 	else if (!strcmp(command, "bridge"))
 		table_bridges(stdout, rows);
+	else if (!strcmp(command, "nat"))
+		table_sessions(stdout, rows);
+	else if (!strcmp(command, "filter"))
+		table_filter(stdout, rows);
 	else if (!strcmp(command, "drops"))
 		table_drops(stdout, rows);
 	else
 		table_stats(stdout, rows);
+}
+
+static void print_rows(const json_t *request, json_t *rows, const struct options *options)
+{
+	const char *command = text_of(request, "command"), *verb = text_of(request, "verb");
+
+	if (!strcmp(verb, "show"))
+		trim_rows(request, rows);
+	if (options->json)
+		table_json(stdout, rows);
+	else if (!strcmp(verb, "get"))
+		table_route_found(stdout, rows);
+	else if (!strcmp(verb, "rules"))
+		table_nat_rules(stdout, rows);
+	else if (strcmp(verb, "show"))
+		print_change(command, rows);
+	else
+		print_table(command, rows, options);
 }
 
 /* -- conversations -- */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * config - the router file, read from the top: ports, then the bridges that some of them
- * are in, since routes and neighbours are checked against the subnets of both; then lanes
- * and the frame pool.
+ * are in, since routes, neighbours and the rules of nat and filter are checked against the
+ * subnets of both; then sessions, lanes and the frame pool.
  *
  * A mistake costs the value it is in, and reading goes on. Only at the end do errors
  * decide: a struct config that anybody gets has none.
@@ -11,7 +11,7 @@
 
 #include <stdlib.h>
 
-enum { PORTS, ROUTES, NEIGHBOURS, LANES, FRAMES, BRIDGES, NAT, FILTER, N_KEYS };
+enum { PORTS, ROUTES, NEIGHBOURS, LANES, FRAMES, BRIDGES, NAT, FILTER, SESSIONS, N_KEYS };
 static const char *const file_keys[] = {
 	[PORTS] = "ports",
 	[ROUTES] = "routes",
@@ -21,6 +21,7 @@ static const char *const file_keys[] = {
 	[BRIDGES] = "bridges",
 	[NAT] = "nat",
 	[FILTER] = "filter",
+	[SESSIONS] = "sessions",
 	NULL,
 };
 
@@ -39,15 +40,54 @@ static const char *const transmit_words[] = {
 };
 static const char *const far_end_words[] = {"leave", "prepare", NULL};
 
+enum {
+	SESSIONS_MAX,
+	SESSIONS_PER_HOST,
+	SESSIONS_TCP_ESTABLISHED,
+	SESSIONS_TCP_TRANSITORY,
+	SESSIONS_UDP,
+	SESSIONS_ICMP,
+	SESSIONS_OTHER,
+	N_SESSION_KEYS
+};
+static const char *const session_keys[] = {
+	[SESSIONS_MAX] = "max",
+	[SESSIONS_PER_HOST] = "per-host",
+	[SESSIONS_TCP_ESTABLISHED] = "tcp-established",
+	[SESSIONS_TCP_TRANSITORY] = "tcp-transitory",
+	[SESSIONS_UDP] = "udp",
+	[SESSIONS_ICMP] = "icmp",
+	[SESSIONS_OTHER] = "other",
+	NULL,
+};
+/* How long a session may be silent, and how short its rule lets that be. */
+static const struct {
+	size_t offset; /* in struct config_sessions */
+	unsigned floor_s;
+	const char *rule;
+} session_times[] = {
+	[SESSIONS_TCP_ESTABLISHED] = {offsetof(struct config_sessions, tcp_established_s), 7440,
+				      "RFC 5382 REQ-5"},
+	[SESSIONS_TCP_TRANSITORY] = {offsetof(struct config_sessions, tcp_transitory_s), 240,
+				     "RFC 5382 REQ-5"},
+	[SESSIONS_UDP] = {offsetof(struct config_sessions, udp_s), 120, "RFC 4787 REQ-5"},
+	[SESSIONS_ICMP] = {offsetof(struct config_sessions, icmp_s), 60, "RFC 5508 REQ-1"},
+	[SESSIONS_OTHER] = {offsetof(struct config_sessions, other_s), 1, NULL},
+};
+static const struct config_sessions session_defaults = {
+	.max = 262144,
+	.tcp_established_s = 7440,
+	.tcp_transitory_s = 240,
+	.udp_s = 300,
+	.icmp_s = 60,
+	.other_s = 300,
+};
+
+/* A table of 16 is full at once, which labs may want; a silence of 30 days is none of a session. */
+enum { SESSIONS_LEAST = 16, SESSIONS_MOST = 1 << 22, SESSION_SILENT_MAX_S = 30 * 24 * 3600 };
+
 /* A frame of 2 KiB each: from 2 MiB, where a ring of each port still gets some, to 2 GiB. */
 enum { FRAMES_MIN = 1024, FRAMES_MAX = 1 << 20, FRAMES_DEFAULT = 16384, FRAMES_STEP = 64 };
-
-static void refuse_unbuilt(struct diag *diag, const struct yaml_entry *entry, const char *instead)
-{
-	if (entry->key)
-		diag_error(diag, yaml_place(entry->key), "leave it out",
-			   "%s: is not supported yet: %s", entry->key->text, instead);
-}
 
 static void read_lanes(struct config_reader *r, const struct yaml_node *node)
 {
@@ -80,6 +120,41 @@ static void read_frames(struct config_reader *r, const struct yaml_node *node)
 			   frames, FRAMES_STEP);
 	}
 	r->config->frames = frames;
+}
+
+static void read_session_time(struct config_reader *r, const struct yaml_node *node, unsigned key)
+{
+	unsigned *time_s = (unsigned *)((char *)&r->config->sessions + session_times[key].offset);
+	char hint[96];
+	uint32_t value;
+	if (!yaml_read_number(r->diag, node, session_keys[key], 1, SESSION_SILENT_MAX_S, &value))
+		return;
+	if (value < session_times[key].floor_s) {
+		snprintf(hint, sizeof(hint),
+			 "%u seconds or more; in a lab, `tsuji nat age` makes time pass",
+			 session_times[key].floor_s);
+		diag_error(r->diag, yaml_place(node), hint, "%s: %u is shorter than %s allows",
+			   session_keys[key], value, session_times[key].rule);
+		return;
+	}
+	*time_s = value;
+}
+
+static void read_sessions(struct config_reader *r, const struct yaml_node *node)
+{
+	struct config_sessions *sessions = &r->config->sessions;
+	struct yaml_entry keys[N_SESSION_KEYS];
+	if (!yaml_read_map(r->diag, node, "sessions", session_keys, keys))
+		return;
+	if (keys[SESSIONS_MAX].value)
+		yaml_read_number(r->diag, keys[SESSIONS_MAX].value, "max", SESSIONS_LEAST,
+				 SESSIONS_MOST, &sessions->max);
+	if (keys[SESSIONS_PER_HOST].value)
+		yaml_read_number(r->diag, keys[SESSIONS_PER_HOST].value, "per-host", 0,
+				 SESSIONS_MOST, &sessions->per_host);
+	for (unsigned i = SESSIONS_TCP_ESTABLISHED; i < N_SESSION_KEYS; i++)
+		if (keys[i].value)
+			read_session_time(r, keys[i].value, i);
 }
 
 /* misnamed: the file has unknown keys, one of which may have been meant as ports:. */
@@ -119,13 +194,17 @@ static void read_sections(struct config_reader *r, const struct yaml_node *node)
 		config_read_routes(r, keys[ROUTES].value);
 	if (keys[NEIGHBOURS].value)
 		config_read_neighbours(r, keys[NEIGHBOURS].value);
+	if (keys[NAT].value)
+		config_read_nat(r, keys[NAT].value);
+	if (keys[FILTER].value)
+		config_read_filter(r, keys[FILTER].value);
 	subnet_table_fini(&r->subnets);
+	if (keys[SESSIONS].value)
+		read_sessions(r, keys[SESSIONS].value);
 	if (keys[LANES].value)
 		read_lanes(r, keys[LANES].value);
 	if (keys[FRAMES].value)
 		read_frames(r, keys[FRAMES].value);
-	refuse_unbuilt(r->diag, &keys[NAT], "this version routes without translating addresses");
-	refuse_unbuilt(r->diag, &keys[FILTER], "this version forwards whatever it can route");
 }
 
 struct config *config_read_section(struct diag *diag, const struct yaml_node *node,
@@ -138,6 +217,7 @@ struct config *config_read_section(struct diag *diag, const struct yaml_node *no
 	config->lanes.flow_cache = true;
 	config->lanes.far_end_prepare = far_end_prepare;
 	config->frames = FRAMES_DEFAULT;
+	config->sessions = session_defaults;
 	struct config_reader reader = {.diag = diag, .config = config};
 	read_sections(&reader, node);
 	if (diag->n_errors == errors_before)
@@ -186,5 +266,7 @@ void config_free(struct config *config)
 	free(config->bridges);
 	free(config->routes);
 	free(config->neighbours);
+	free(config->nat);
+	free(config->filter);
 	free(config);
 }

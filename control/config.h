@@ -70,6 +70,50 @@ struct config_neigh {
 	struct place at;
 };
 
+/* A rule's addresses and ports as written; what is left out is any. */
+struct config_prefix {
+	be32 address;
+	uint8_t len; /* 0: any */
+};
+struct config_ports {
+	uint16_t first, last; /* 0, 0: any */
+};
+
+enum config_nat_action { CONFIG_MASQUERADE, CONFIG_SNAT, CONFIG_DNAT };
+enum config_filtering { CONFIG_ADDRESS_PORT, CONFIG_ADDRESS, CONFIG_INDEPENDENT };
+
+struct config_nat {
+	enum config_nat_action action;
+	char out[CONFIG_NAME_SIZE], in[CONFIG_NAME_SIZE]; /* port or bridge; empty: not given */
+	struct config_prefix from, address;  /* from: masquerade, snat; address: dnat */
+	uint8_t protocol;                    /* tcp, udp, icmp, a number; 0: any */
+	struct config_ports port;            /* dnat */
+	be32 to_first, to_last;              /* to: a, or a-b */
+	struct config_ports to_port;         /* to: "a:port" or "a:p-q"; ports: p-q for source rules */
+	bool per_remote;                     /* mapping: */
+	enum config_filtering filtering;     /* filtering: */
+	struct place at;
+};
+
+enum config_filter_action { CONFIG_ACCEPT, CONFIG_DROP, CONFIG_REJECT };
+
+struct config_filter {
+	enum config_filter_action action;
+	uint8_t states; /* enum filter_state of dataplane/rules.h; 0: any */
+	char in[CONFIG_NAME_SIZE], out[CONFIG_NAME_SIZE];
+	struct config_prefix from, to;
+	uint8_t protocol;
+	struct config_ports sport, port; /* source and destination ports */
+	int icmp_type;                   /* -1: any */
+	struct place at;
+};
+
+/* sessions: {max: 262144, per-host: 0, tcp-established: 7440, tcp-transitory: 240, udp: 300, icmp: 60, other: 300} (seconds) */
+struct config_sessions {
+	unsigned max, per_host;
+	unsigned tcp_established_s, tcp_transitory_s, udp_s, icmp_s, other_s;
+};
+
 enum config_transmit { TRANSMIT_AUTO, TRANSMIT_SOCKET, TRANSMIT_BURST };
 
 struct config {
@@ -81,6 +125,11 @@ struct config {
 	size_t n_routes;
 	struct config_neigh *neighbours;
 	unsigned n_neighbours;
+	struct config_nat *nat;
+	unsigned n_nat;
+	struct config_filter *filter;
+	unsigned n_filter;
+	struct config_sessions sessions;
 	struct {
 		enum config_transmit transmit; /* auto */
 		bool flow_cache;               /* on */
@@ -98,8 +147,10 @@ struct config {
  * outside their port's subnets; ports named but not listed. A bridge has at least one port;
  * a port is in one bridge at most, then has no addresses, and is routed through by nobody;
  * only such a port has flags. A mirror is a listed port without addresses, bridge or mirror
- * of its own. nat and filter are refused (not supported yet). A million routes are read in
- * about a second.
+ * of its own. Rules of nat and filter that can never match are errors as far as they can be
+ * seen to be: values that exclude each other, packets that are not forwarded, an earlier
+ * rule for the same packets; a new address is one that a host can have. A million routes
+ * are read in about a second.
  */
 struct config *config_read(struct diag *diag);
 /* The same for a router file inside another. far_end_prepare: what lanes.far-end is if not given. */

@@ -172,25 +172,26 @@ static void complain_unlisted(struct config_reader *r, const struct yaml_node *n
 		   node->text, config->n_bridges && !mirror ? " or bridges:" : "");
 }
 
-bool config_read_port_name(struct config_reader *r, const struct yaml_node *node, char *name,
-			   unsigned *port)
+bool config_read_port_name(struct config_reader *r, const struct yaml_node *node, const char *what,
+			   char *name, unsigned *port)
 {
 	const struct config *config = r->config;
 	unsigned i = 0, n = config->n_ports + config->n_bridges;
-	const char *text = yaml_read_text(r->diag, node, "port");
+	const char *text = yaml_read_text(r->diag, node, what);
 	if (!text)
 		return false;
 	while (i < n && strcmp(subnet_port_name(config, i), text))
 		i++;
 	if (i == n) {
-		complain_unlisted(r, node, "port", false);
+		complain_unlisted(r, node, what, false);
 		return false;
 	}
 	if (i < config->n_ports && config->ports[i].bridge[0]) {
 		char hint[64];
-		snprintf(hint, sizeof(hint), "name its bridge: port: %s", config->ports[i].bridge);
+		snprintf(hint, sizeof(hint), "name its bridge: %s: %s", what,
+			 config->ports[i].bridge);
 		diag_error(r->diag, yaml_place(node), hint,
-			   "port: %s is in a bridge: nothing is routed there", text);
+			   "%s: %s is in a bridge: nothing is routed there", what, text);
 		return false;
 	}
 	memcpy(name, subnet_port_name(config, i), CONFIG_NAME_SIZE);

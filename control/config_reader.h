@@ -43,6 +43,9 @@ void config_finish_ports(struct config_reader *r);
 /* node: the section; fills in config->routes or config->neighbours. */
 void config_read_routes(struct config_reader *r, const struct yaml_node *node);
 void config_read_neighbours(struct config_reader *r, const struct yaml_node *node);
+/* node: the section; fills in config->nat or config->filter. */
+void config_read_nat(struct config_reader *r, const struct yaml_node *node);
+void config_read_filter(struct config_reader *r, const struct yaml_node *node);
 
 /* The port's index, or -1; the bridge, or NULL. */
 int config_find_port(const struct config *config, const char *name);
@@ -54,11 +57,11 @@ const struct config_bridge *config_find_bridge(const struct config *config, cons
 void config_read_mirror(struct config_reader *r, const struct yaml_node *node, const char *of,
 			char *mirror);
 /*
- * Reads a `port:` that names a routed port or a bridge; name gets its text, *port its number
+ * Reads a value that names a routed port or a bridge; name gets its text, *port its number
  * as in config_subnet.h. False, complained: no such port, or it is in a bridge.
  */
-bool config_read_port_name(struct config_reader *r, const struct yaml_node *node, char *name,
-			   unsigned *port);
+bool config_read_port_name(struct config_reader *r, const struct yaml_node *node, const char *what,
+			   char *name, unsigned *port);
 /*
  * Finds the subnet that a station's address is in, on one port or SUBNET_ANY_PORT. It must
  * not be the router's own address nor its subnet's first or last. NULL: complained, except
@@ -66,5 +69,43 @@ bool config_read_port_name(struct config_reader *r, const struct yaml_node *node
  */
 const struct subnet *config_find_station(struct config_reader *r, const struct yaml_node *node,
 					 const char *what, be32 address, unsigned port);
+
+/* ---- what rules of nat: and filter: ask of a packet (config_rule.c) ---- */
+
+/* True where the entry is absent: each of these leaves the value as it was then. */
+bool config_read_rule_port(struct config_reader *r, const struct yaml_entry *entry, char *name);
+/* A prefix, or an address alone. False also for one that no routed packet can carry. */
+bool config_read_rule_prefix(struct config_reader *r, const struct yaml_entry *entry,
+			     struct config_prefix *prefix);
+/* tcp, udp, icmp, or a number from 1. */
+bool config_read_protocol(struct config_reader *r, const struct yaml_entry *entry,
+			  uint8_t *protocol);
+/* "9999" or "9000-9010". */
+bool config_read_port_range(struct config_reader *r, const struct yaml_entry *entry,
+			    struct config_ports *ports);
+/* The same, of a value that has other things in it too. */
+bool config_read_port_text(struct config_reader *r, const struct yaml_node *node, const char *what,
+			   const char *text, struct config_ports *ports);
+/* False, complained: entry is there, and the protocol has no ports. */
+bool config_check_port_protocol(struct config_reader *r, const struct yaml_entry *entry,
+				uint8_t protocol);
+/* One of the NULL-terminated names, whose values stand in values, or a number up to 255. */
+bool config_read_word_or_number(struct config_reader *r, const struct yaml_entry *entry,
+				const char *const *names, const uint8_t *values, unsigned min,
+				unsigned *value);
+
+/* What a rule asks for, in a form that can be compared byte by byte. */
+struct rule_match {
+	char in[CONFIG_NAME_SIZE], out[CONFIG_NAME_SIZE];
+	be32 from, to;
+	struct config_ports sport, port;
+	int32_t icmp_type;
+	uint8_t from_len, to_len, protocol, states;
+	uint32_t kind; /* rules of two kinds never ask for the same */
+};
+static_assert(sizeof(struct rule_match) == 2 * CONFIG_NAME_SIZE + 28, "no byte is padding");
+/* Complains of rules that ask for the same as an earlier one. at: of each; n may be zero. */
+void config_check_same_rules(struct config_reader *r, const struct rule_match *matches,
+			     const struct place *at, size_t n);
 
 #endif

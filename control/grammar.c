@@ -378,6 +378,58 @@ static bool drops_words(struct words *words, json_t *arguments, struct complaint
 	return true;
 }
 
+/* tcp, udp or icmp, an ADDRESS, port N; limit N if it is asked for. */
+static bool session_words(struct words *words, json_t *arguments, bool limited,
+			  struct complaint *complaint)
+{
+	static const char *const protocols[] = {"tcp", "udp", "icmp", NULL};
+	const char *const known[] = {"tcp", "udp", "icmp", "port", limited ? "limit" : NULL, NULL};
+	struct nat_filter filter;
+	json_int_t limit;
+	const char *word;
+
+	while ((word = next_word(words))) {
+		bool is_protocol = false;
+
+		for (size_t i = 0; protocols[i]; i++)
+			is_protocol |= !strcmp(word, protocols[i]);
+		if (!strcmp(word, "port") || (limited && !strcmp(word, "limit"))) {
+			if (!take_number(words, word, 0, arguments, word, complaint))
+				return false;
+		} else if (is_protocol && !json_object_get(arguments, "protocol")) {
+			json_object_set_new(arguments, "protocol", json_string(word));
+		} else if (is_prefix_word(word) && !json_object_get(arguments, "address")) {
+			json_object_set_new(arguments, "address", json_string(word));
+		} else {
+			return complain_word(word, known, complaint);
+		}
+	}
+	return request_sessions(arguments, &filter, limited ? &limit : NULL, complaint);
+}
+
+static bool nat_show_words(struct words *words, json_t *arguments, struct complaint *complaint)
+{
+	return session_words(words, arguments, true, complaint);
+}
+
+static bool nat_flush_words(struct words *words, json_t *arguments, struct complaint *complaint)
+{
+	return session_words(words, arguments, false, complaint);
+}
+
+static bool nat_age_words(struct words *words, json_t *arguments, struct complaint *complaint)
+{
+	const char *by = next_word(words);
+	uint64_t ns;
+
+	if (!by)
+		return complain(complaint, 2, "nat age 5m", "nat age wants a duration");
+	if (!request_duration(by, &ns, complaint))
+		return false;
+	json_object_set_new(arguments, "by", json_string(by));
+	return no_words(words, arguments, complaint);
+}
+
 /* Options, then an expression in as many words as its author likes. */
 static bool trace_words(struct words *words, json_t *arguments, struct complaint *complaint)
 {
@@ -449,6 +501,15 @@ static const struct {
 	 {{"show", "show", bridge_show_words},
 	  {"list", "show", bridge_show_words},
 	  {"ls", "show", bridge_show_words}}},
+	{"nat",
+	 {{"show", "show", nat_show_words},
+	  {"rules", "rules", no_words},
+	  {"flush", "flush", nat_flush_words},
+	  {"age", "age", nat_age_words},
+	  {"list", "show", nat_show_words},
+	  {"ls", "show", nat_show_words}}},
+	{"filter",
+	 {{"show", "show", no_words}, {"list", "show", no_words}, {"ls", "show", no_words}}},
 	{"drops",
 	 {{"show", "show", drops_words},
 	  {"list", "show", drops_words},

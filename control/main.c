@@ -132,7 +132,19 @@ static const struct command {
 	 "dev is accepted for port, and br for bridge.\n"},
 	{"bridge", "the bridges, their ports and what they have learnt", run_objects,
 	 "usage: tsuji bridge [show [NAME]]\n"},
-	{"nat", NULL, NULL, "tsuji: nat: this version has no address translation yet\n"},
+	{"nat", "who talks to whom, under which addresses", run_objects,
+	 "usage: tsuji nat [show [tcp|udp|icmp] [ADDRESS] [port N] [limit N]]\n"
+	 "       tsuji nat rules\n"
+	 "       tsuji nat flush [tcp|udp|icmp] [ADDRESS] [port N]\n"
+	 "       tsuji nat age DURATION\n"
+	 "  ADDRESS  of either end, before or after translation; so is the port, which of ICMP is "
+	 "the identifier\n"
+	 "  limit    sessions shown, 0 for all; 100000 if left out\n"
+	 "  rules    the rules of nat:, and how many sessions each has opened\n"
+	 "  flush    ends sessions\n"
+	 "  age      makes all sessions that much older, for labs: 30s, 5m, 2h\n"},
+	{"filter", "the rules of filter:, and what each has matched", run_objects,
+	 "usage: tsuji filter [show]\n"},
 	{"run", "the router itself, in the foreground", run_daemon,
 	 "usage: tsuji run -c FILE [-n NETNS]\n"
 	 "Takes over the ports of the router file and prints a line that is just \"ready\" when\n"

@@ -7,14 +7,14 @@
  *   plan      which ports stay, come and go; refuse what can be refused without touching
  *             anything
  *   open      the ports that come
- *   build     port table, route list and FIB, beside those in use
- *   publish   one step; from here on nothing can fail
+ *   build     port table, route list, FIB and rules, beside those in use
+ *   publish   the rules, then all else in one step; from here on nothing can fail
  *
  * and then what nobody uses any more is closed and freed. Whatever fails before the last
  * step is undone by forgetting the plan.
  *
  * While running, the same builders make new tables from what is in force, each time the
- * interfaces, the kernel's addresses or the live routes change. The worker sees whole
+ * interfaces, the kernel's addresses or sockets, or the live routes change. The worker sees whole
  * tables only; the old ones are freed after its grace period.
  */
 #include "router.h"
@@ -109,12 +109,73 @@ static bool republish(struct router *router)
 	return true;
 }
 
+/* -- rules -- */
+
+/* Ports that sockets of the kernel have matter to rules that choose ports. */
+static bool chooses_ports(const struct config *config)
+{
+	for (unsigned i = 0; i < config->n_nat; i++)
+		if (config->nat[i].action != CONFIG_DNAT)
+			return true;
+	return false;
+}
+
+static void read_sockets(struct router *router, const struct config *config,
+			 const struct port_table *ports, struct sockets *sockets)
+{
+	int error = 0;
+	if (chooses_ports(config))
+		error = sockets_read(sockets, ports);
+	else
+		memset(sockets, 0, sizeof(*sockets));
+	if (error && !router->sockets_unread)
+		log_warning("cannot read the kernel's sockets in /proc: %s; translated connections "
+			    "may take their ports",
+			    strerror(-error));
+	router->sockets_unread = error;
+}
+
+/* Publishes rules in the place of router->nat, which they inherit from and which is freed. */
+static void publish_rules(struct router *router, struct nat_rules next, struct rule_changes *nat,
+			  struct rule_changes *filter)
+{
+	struct nat_rules old = router->nat;
+	if (next.rules || old.rules)
+		worker_publish_rules(router->worker, next.rules);
+	nat_rules_inherit(&next, &old, nat, filter);
+	router->nat = next;
+	nat_rules_fini(&old);
+}
+
+/* The kernel's sockets come and go; what no memory is found for is tried at the next tick. */
+static void follow_sockets(struct router *router)
+{
+	const struct port_table *ports = worker_ports(router->worker);
+	struct rule_changes nat, filter;
+	struct nat_rules next;
+	struct sockets now;
+	read_sockets(router, router->config, ports, &now);
+	if (memcmp(&now, &router->sockets, sizeof(now)) == 0 ||
+	    nat_rules_build(&next, router->config, ports, &now) < 0)
+		return;
+	publish_rules(router, next, &nat, &filter);
+	router->sockets = now;
+}
+
 /* -- a configuration comes into force -- */
 
 struct next { /* built beside what is in use */
 	struct port_table *table;
 	struct route_list routes;
 	struct fib *fib;
+	struct nat_rules nat;
+	struct sockets sockets;
+};
+
+struct changes { /* for the summary */
+	struct route_changes routes;
+	struct neighbour_changes neighbours;
+	struct rule_changes nat, filter;
 };
 
 static int build_next(struct router *router, const struct config *config, struct next *next,
@@ -124,9 +185,14 @@ static int build_next(struct router *router, const struct config *config, struct
 	if (next->table && routes_fill(&next->routes, next->table, config->routes, config->n_routes,
 				       router->live_routes, router->n_live_routes) == 0)
 		next->fib = routes_build(&next->routes, next->table);
-	if (next->fib)
-		return 0;
+	if (next->fib) {
+		read_sockets(router, config, next->table, &next->sockets);
+		if (nat_rules_build(&next->nat, config, next->table, &next->sockets) == 0)
+			return 0;
+		errno = ENOMEM;
+	}
 	int error = errno;
+	fib_free(next->fib);
 	ports_table_free(next->table);
 	routes_fini(&next->routes);
 	if (error == EINVAL)
@@ -148,29 +214,35 @@ static void prune_live_routes(struct router *router)
 	router->n_live_routes = kept;
 }
 
-/* The step that cannot fail. Frees all that was replaced but the old configuration. */
+/*
+ * The step that cannot fail. Frees all that was replaced but the old configuration. Rules
+ * come first: what is routed anew meets those meant for it.
+ */
 static void commit(struct router *router, struct config *config, struct next *next,
-		   struct route_changes *routes, struct neighbour_changes *neighbours)
+		   struct changes *changes)
 {
 	struct port_table *old_table = (struct port_table *)worker_ports(router->worker);
 	struct fib *old_fib = worker_fib(router->worker);
 	struct route_list old_routes = router->routes;
 	struct config *old = router->config;
 
+	publish_rules(router, next->nat, &changes->nat, &changes->filter);
+	router->sockets = next->sockets;
 	worker_publish(router->worker, next->table, next->fib);
 	routes_settle(&old_routes, old_fib);
 	router->routes = next->routes;
 	routes_settle(&router->routes, NULL);
 	routes_inherit(&router->routes, &old_routes);
-	*routes = routes_compare(&router->routes, &old_routes);
+	changes->routes = routes_compare(&router->routes, &old_routes);
 	router->config = config;
 	router->unpublished = false;
 	ports_settle(router);
 	bridges_settle(router);
 	prune_live_routes(router);
-	*neighbours = neighbours_follow(router, old, old_table);
+	changes->neighbours = neighbours_follow(router, old, old_table);
 	follow_table(router, old_table);
 	ports_choose_lanes(router);
+	sessions_follow(router);
 	ports_table_free(old_table);
 	fib_free(old_fib);
 	routes_fini(&old_routes);
@@ -188,14 +260,13 @@ static void forget_plan(struct router *router)
 }
 
 /* From a plan to the running state. On failure the plan is left to the caller to forget. */
-static int bring_into_force(struct router *router, struct config *config,
-			    struct route_changes *routes, struct neighbour_changes *neighbours,
+static int bring_into_force(struct router *router, struct config *config, struct changes *changes,
 			    struct refusal *why)
 {
 	struct next next;
 	if (ports_open_added(router, why) < 0 || build_next(router, config, &next, why) < 0)
 		return -1;
-	commit(router, config, &next, routes, neighbours);
+	commit(router, config, &next, changes);
 	return 0;
 }
 
@@ -214,10 +285,12 @@ static int start_worker(struct router *router, const struct config *config, stru
 		.area = router->area,
 		.n_frames = config->frames,
 		.frame_size = router->frame_size,
+		.sessions = sessions_config(&config->sessions),
 	};
 	if (getrandom(wanted.secret, sizeof(wanted.secret), 0) < 0 ||
 	    getrandom(wanted.neigh.secret, sizeof(wanted.neigh.secret), 0) < 0 ||
-	    getrandom(wanted.fdb.secret, sizeof(wanted.fdb.secret), 0) < 0)
+	    getrandom(wanted.fdb.secret, sizeof(wanted.fdb.secret), 0) < 0 ||
+	    getrandom(wanted.sessions.secret, sizeof(wanted.sessions.secret), 0) < 0)
 		return refusal_set(why, REFUSED_MACHINE, "no random numbers: %s", strerror(errno));
 	int code = burst_lane_open(&router->burst, router->area);
 	if (code) /* everything works without it */
@@ -246,8 +319,7 @@ static int listen_for_changes(struct router *router)
 
 struct router *router_start(struct config *config, struct refusal *why)
 {
-	struct route_changes routes;
-	struct neighbour_changes neighbours;
+	struct changes changes;
 	struct router *router = calloc(1, sizeof(*router));
 	if (!router) {
 		refusal_set(why, REFUSED_FAILED, "no memory");
@@ -260,7 +332,7 @@ struct router *router_start(struct config *config, struct refusal *why)
 	} else if (plan(router, config, why) == 0) {
 		router->frame_size = ports_frame_size_for(config, router->netlink);
 		if (start_worker(router, config, why) == 0 &&
-		    bring_into_force(router, config, &routes, &neighbours, why) == 0)
+		    bring_into_force(router, config, &changes, why) == 0)
 			return router;
 	}
 	forget_plan(router);
@@ -295,6 +367,7 @@ void router_stop(struct router *router)
 	if (router->changes_fd >= 0)
 		close(router->changes_fd);
 	routes_fini(&router->routes);
+	nat_rules_fini(&router->nat);
 	free(router->live_routes);
 	free(router->live_neighs);
 	free(router->stations);
@@ -357,12 +430,27 @@ static bool same_bridge(const struct config *old, const struct config_bridge *a,
 	       same_subnets(a->addresses, a->n_addresses, b->addresses, b->n_addresses);
 }
 
-static size_t say(char *text, size_t size, size_t len, char sign, size_t n, const char *noun)
+static size_t say_words(char *text, size_t size, size_t len, char sign, size_t n, const char *words)
 {
 	if (!n || len >= size)
 		return len;
-	return len + snprintf(text + len, size - len, "%s%c%zu %s%s", len ? " " : "", sign, n, noun,
-			      n > 1 ? "s" : "");
+	return len + snprintf(text + len, size - len, "%s%c%zu %s", len ? " " : "", sign, n, words);
+}
+
+static size_t say(char *text, size_t size, size_t len, char sign, size_t n, const char *noun)
+{
+	char words[32];
+	snprintf(words, sizeof(words), "%s%s", noun, n > 1 ? "s" : "");
+	return say_words(text, size, len, sign, n, words);
+}
+
+/* noun: "nat" or "filter", of any number. */
+static size_t say_rules(const struct rule_changes *changes, const char *noun, char *text,
+			size_t size, size_t len)
+{
+	len = say_words(text, size, len, '+', changes->added, noun);
+	len = say_words(text, size, len, '-', changes->removed, noun);
+	return say_words(text, size, len, '~', changes->changed, noun);
 }
 
 static size_t say_ports(const struct config *old, const struct config *now, char *text, size_t size,
@@ -404,10 +492,19 @@ static size_t changed_lanes(const struct config *a, const struct config *b)
 	       (a->lanes.far_end_prepare != b->lanes.far_end_prepare);
 }
 
-static void summarize(const struct config *old, const struct config *now,
-		      const struct route_changes *routes,
-		      const struct neighbour_changes *neighbours, char *text, size_t size)
+static size_t changed_session_settings(const struct config_sessions *a,
+				       const struct config_sessions *b)
 {
+	return (a->per_host != b->per_host) + (a->tcp_established_s != b->tcp_established_s) +
+	       (a->tcp_transitory_s != b->tcp_transitory_s) + (a->udp_s != b->udp_s) +
+	       (a->icmp_s != b->icmp_s) + (a->other_s != b->other_s);
+}
+
+static void summarize(const struct config *old, const struct config *now,
+		      const struct changes *changes, char *text, size_t size)
+{
+	const struct route_changes *routes = &changes->routes;
+	const struct neighbour_changes *neighbours = &changes->neighbours;
 	size_t len = say_ports(old, now, text, size, 0);
 	len = say_bridges(old, now, text, size, len);
 	len = say(text, size, len, '+', routes->added, "route");
@@ -416,6 +513,10 @@ static void summarize(const struct config *old, const struct config *now,
 	len = say(text, size, len, '+', neighbours->added, "neighbour");
 	len = say(text, size, len, '-', neighbours->removed, "neighbour");
 	len = say(text, size, len, '~', neighbours->changed, "neighbour");
+	len = say_rules(&changes->nat, "nat", text, size, len);
+	len = say_rules(&changes->filter, "filter", text, size, len);
+	len = say(text, size, len, '~', changed_session_settings(&old->sessions, &now->sessions),
+		  "session setting");
 	len = say(text, size, len, '~', changed_lanes(old, now), "lane setting");
 	if (!len)
 		snprintf(text, size, "no change");
@@ -425,22 +526,24 @@ int router_reload(struct router *router, struct config *config, char *summary, s
 		  struct refusal *why)
 {
 	struct config *old = router->config;
-	struct route_changes routes;
-	struct neighbour_changes neighbours;
+	struct changes changes;
 	if (config->frames != old->frames)
 		return refusal_set(why, REFUSED_CONFIG, "frames: changing %u to %u needs a restart",
 				   old->frames, config->frames);
+	if (config->sessions.max != old->sessions.max)
+		return refusal_set(why, REFUSED_CONFIG,
+				   "sessions: changing max from %u to %u needs a restart",
+				   old->sessions.max, config->sessions.max);
 	int error = netlink_refresh(router->netlink);
 	if (error)
 		return refusal_set(why, REFUSED_FAILED, "netlink: %s", strerror(-error));
-	if (plan(router, config, why) < 0 ||
-	    bring_into_force(router, config, &routes, &neighbours, why) < 0) {
+	if (plan(router, config, why) < 0 || bring_into_force(router, config, &changes, why) < 0) {
 		forget_plan(router);
 		return -1;
 	}
 	if (ports_retry(router)) /* those that another gate was needed for */
 		republish(router);
-	summarize(old, config, &routes, &neighbours, summary, size);
+	summarize(old, config, &changes, summary, size);
 	config_free(old);
 	return 0;
 }
@@ -483,6 +586,7 @@ void router_tick(struct router *router)
 			xsk_port_refresh_stats(router->ports.port[i]->xsk);
 	bridges_watch(router);
 	ports_choose_lanes(router);
+	follow_sockets(router);
 }
 
 /* -- live routes -- */

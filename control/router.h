@@ -88,6 +88,29 @@ void router_fdb_watch(struct router *router, bool on);
  * long; null: none).
  */
 json_t *router_show_bridges(struct router *router);
+/*
+ * nat: protocol, state, source, destination (as the first packet came: "10.0.0.2:1234"),
+ * reply_source, reply_destination (as answers come), rule (index in the file, from 1; null), packets,
+ * bytes, reply_packets, reply_bytes, age_ms, left_ms. filter: NULL: all. At most limit rows
+ * (0: all).
+ */
+struct nat_filter { /* zero fields: any */
+	uint8_t protocol;
+	be32 address;  /* either end's, before or after translation */
+	uint16_t port;
+};
+json_t *router_show_nat(struct router *router, const struct nat_filter *filter, size_t limit);
+unsigned router_nat_flush(struct router *router, const struct nat_filter *filter);
+/* The lab clock: all sessions become that much older. */
+void router_nat_age(struct router *router, uint64_t by_ns);
+/*
+ * nat rules: index (from 1), action, out, in, from, match, protocol, ports, to, mapping,
+ * filtering, hits. filter rules: index, action, states, in, out, from, to, protocol,
+ * source_ports, ports, icmp_type, packets, bytes. What a rule does not ask for, or has as it
+ * is by default, is null.
+ */
+json_t *router_show_nat_rules(struct router *router);
+json_t *router_show_filter(struct router *router);
 /* One object: frames, frames_free, frames_held, created, icmp_errors, icmp_limited ... balance. */
 json_t *router_show_stats(struct router *router);
 

@@ -317,6 +317,139 @@ json_t *router_show_neighs(struct router *router)
 	return out.rows;
 }
 
+/* -- rules -- */
+
+/* "10.0.0.0/24"; a single address stands alone. */
+static json_t *prefix_or_null(struct config_prefix prefix)
+{
+	char address[20];
+	if (!prefix.len)
+		return json_null();
+	config_format_address(prefix.address, address);
+	return prefix.len == 32 ? json_string(address) : json_sprintf("%s/%u", address, prefix.len);
+}
+
+static char *format_ports(struct config_ports ports, char *text, size_t size)
+{
+	text[0] = 0;
+	if (ports.first && ports.first == ports.last)
+		snprintf(text, size, "%u", ports.first);
+	else if (ports.first || ports.last)
+		snprintf(text, size, "%u-%u", ports.first, ports.last);
+	return text;
+}
+
+static json_t *ports_or_null(struct config_ports ports)
+{
+	char text[16];
+	return text_or_null(format_ports(ports, text, sizeof(text)));
+}
+
+static json_t *protocol_or_null(uint8_t protocol)
+{
+	switch (protocol) {
+	case 0:
+		return json_null();
+	case PROTO_TCP:
+		return json_string("tcp");
+	case PROTO_UDP:
+		return json_string("udp");
+	case PROTO_ICMP:
+		return json_string("icmp");
+	}
+	return json_sprintf("%u", protocol);
+}
+
+/* "192.168.10.3:9999", "192.0.2.1-192.0.2.7", ":1024-2047" */
+static json_t *new_endpoint(const struct config_nat *nat)
+{
+	char first[20] = "", last[20], ports[16];
+	bool range = !be32_equal(nat->to_first, nat->to_last);
+	if (!be32_is_zero(nat->to_first))
+		config_format_address(nat->to_first, first);
+	config_format_address(nat->to_last, last);
+	format_ports(nat->to_port, ports, sizeof(ports));
+	if (!*first && !*ports)
+		return json_null();
+	return json_sprintf("%s%s%s%s%s", first, range ? "-" : "", range ? last : "",
+			    *ports ? ":" : "", ports);
+}
+
+static const char *filtering_name(enum config_filtering filtering)
+{
+	static const char *const names[] = {[CONFIG_ADDRESS_PORT] = NULL, /* the default */
+					    [CONFIG_ADDRESS] = "address-dependent",
+					    [CONFIG_INDEPENDENT] = "endpoint-independent"};
+	return names[filtering];
+}
+
+json_t *router_show_nat_rules(struct router *router)
+{
+	static const char *const actions[] = {
+		[CONFIG_MASQUERADE] = "masquerade", [CONFIG_SNAT] = "snat", [CONFIG_DNAT] = "dnat"};
+	json_t *rows = json_array();
+	for (unsigned i = 0; i < router->config->n_nat; i++) {
+		const struct config_nat *nat = &router->config->nat[i];
+		const char *mapping = nat->per_remote ? "address-and-port-dependent" : NULL;
+		json_array_append_new(
+			rows,
+			json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}",
+				  "index", (int)i + 1, "action", actions[nat->action], "out",
+				  text_or_null(nat->out), "in", text_or_null(nat->in), "from",
+				  prefix_or_null(nat->from), "match", prefix_or_null(nat->address),
+				  "protocol", protocol_or_null(nat->protocol), "ports",
+				  ports_or_null(nat->port), "to", new_endpoint(nat), "mapping",
+				  text_or_null(mapping), "filtering",
+				  text_or_null(filtering_name(nat->filtering)), "hits",
+				  (json_int_t)nat_rules_hits(&router->nat, i)));
+	}
+	return rows;
+}
+
+static json_t *states_or_null(uint8_t states)
+{
+	static const struct {
+		enum filter_state state;
+		const char *name;
+	} known[] = {{STATE_IS_NEW, "new"},
+		     {STATE_IS_ESTABLISHED, "established"},
+		     {STATE_IS_RELATED, "related"},
+		     {STATE_IS_INVALID, "invalid"}};
+	char text[64] = "";
+	for (unsigned i = 0; i < ARRAY_SIZE(known); i++)
+		if (states & known[i].state)
+			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s",
+				 *text ? "," : "", known[i].name);
+	return text_or_null(text);
+}
+
+json_t *router_show_filter(struct router *router)
+{
+	static const char *const actions[] = {
+		[CONFIG_ACCEPT] = "accept", [CONFIG_DROP] = "drop", [CONFIG_REJECT] = "reject"};
+	json_t *rows = json_array();
+	for (unsigned i = 0; i < router->config->n_filter; i++) {
+		const struct config_filter *filter = &router->config->filter[i];
+		struct rule_counts counts = nat_rules_filtered(&router->nat, i);
+		json_array_append_new(
+			rows,
+			json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, "
+				  "s:I}",
+				  "index", (int)i + 1, "action", actions[filter->action], "states",
+				  states_or_null(filter->states), "in", text_or_null(filter->in),
+				  "out", text_or_null(filter->out), "from",
+				  prefix_or_null(filter->from), "to", prefix_or_null(filter->to),
+				  "protocol", protocol_or_null(filter->protocol), "source_ports",
+				  ports_or_null(filter->sport), "ports",
+				  ports_or_null(filter->port), "icmp_type",
+				  filter->icmp_type < 0 ? json_null()
+							: json_integer(filter->icmp_type),
+				  "packets", (json_int_t)counts.packets, "bytes",
+				  (json_int_t)counts.bytes));
+	}
+	return rows;
+}
+
 /* -- drops and totals -- */
 
 static void add_drop(json_t *rows, const char *port, enum verdict v, uint64_t packets)
@@ -365,7 +498,9 @@ json_t *router_show_stats(struct router *router)
 {
 	const struct stats *stats = worker_stats(router->worker);
 	struct worker_frames frames = worker_frames(router->worker);
+	struct session_counts sessions;
 	json_t *row = json_object();
+	session_counts(worker_sessions(router->worker), &sessions);
 #define PUT(name, value) json_object_set_new(row, name, number(value))
 	PUT("frames", frames.total);
 	PUT("frames_free", frames.free);
@@ -387,6 +522,13 @@ json_t *router_show_stats(struct router *router)
 	PUT("neighbours", neigh_count(worker_neigh(router->worker)));
 	PUT("fdb_entries", fdb_count(worker_fdb(router->worker)));
 	PUT("fdb_refused", fdb_refused(worker_fdb(router->worker)));
+	PUT("sessions", sessions.sessions);
+	PUT("mappings", sessions.mappings);
+	PUT("sessions_opened", sessions.opened);
+	PUT("sessions_evicted", sessions.evicted);
+	PUT("sessions_refused_table", sessions.refused_table);
+	PUT("sessions_refused_host", sessions.refused_host);
+	PUT("pool_exhausted", sessions.pool_exhausted);
 	PUT("fib_bytes", fib_memory(worker_fib(router->worker)));
 	json_object_set_new(row, "balance", json_integer(stats_balance(stats)));
 #undef PUT

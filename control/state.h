@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * state.h - what a running router is made of: read and changed by router.c, ports.c,
- * bridges.c, stations.c, neighbours.c, show.c and walk.c, and nobody else's business
- * (router.h is).
+ * bridges.c, stations.c, neighbours.c, sessions.c, show.c and walk.c, and nobody else's
+ * business (router.h is).
  *
  * Everything a configuration asks for exists up to twice while it is being changed: as it
  * is in force, and as the next configuration wants it. Nothing in force changes until the
@@ -12,11 +12,13 @@
 #define TSUJI_STATE_H
 
 #include "bridges.h"
+#include "nat_rules.h"
 #include "netdev.h"
 #include "netlink.h"
 #include "ports.h"
 #include "router.h"
 #include "routes.h"
+#include "sessions.h"
 #include "stations.h"
 #include "../dataplane/worker.h"
 
@@ -34,6 +36,9 @@ struct router {
 	struct ports ports;
 	struct bridges bridges;
 	struct route_list routes;
+	struct nat_rules nat;
+	struct sockets sockets; /* as the published rules have them */
+	bool sockets_unread;	/* complained of */
 
 	/* Added while running; at most one of a key, and none that the file names. */
 	struct config_route *live_routes;

@@ -403,6 +403,94 @@ void table_bridges(FILE *out, const json_t *rows)
 	}
 }
 
+/* -- nat and filter -- */
+
+/* Where a packet of the session comes out, and whence: said where it is not as it came in. */
+static void put_translation(FILE *out, const json_t *session)
+{
+	const char *source = text_of(session, "reply_destination");
+	const char *destination = text_of(session, "reply_source");
+
+	if (strcmp(source, text_of(session, "source")))
+		put_word(out, "as", source);
+	if (strcmp(destination, text_of(session, "destination")))
+		put_word(out, "to", destination);
+}
+
+void table_sessions(FILE *out, const json_t *rows)
+{
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		const json_t *session = json_array_get(rows, i);
+
+		fprintf(out, "%s %s -> %s", text_of(session, "protocol"),
+			text_of(session, "source"), text_of(session, "destination"));
+		put_translation(out, session);
+		put_state(out, text_of(session, "state"));
+		if (number_of(session, "rule"))
+			fprintf(out, " rule %" JSON_INTEGER_FORMAT, number_of(session, "rule"));
+		put_age(out, "age", number_of(session, "age_ms"));
+		put_age(out, "left", number_of(session, "left_ms"));
+		fprintf(out,
+			" packets %" JSON_INTEGER_FORMAT " back %" JSON_INTEGER_FORMAT
+			" bytes %" JSON_INTEGER_FORMAT " back %" JSON_INTEGER_FORMAT "\n",
+			number_of(session, "packets"), number_of(session, "reply_packets"),
+			number_of(session, "bytes"), number_of(session, "reply_bytes"));
+	}
+}
+
+void table_nat_rules(FILE *out, const json_t *rows)
+{
+	static const struct table_column words[] = {{"out", "out"},
+						    {"in", "in"},
+						    {"from", "from"},
+						    {"match", "address"},
+						    {"protocol", "protocol"},
+						    {"ports", "port"},
+						    {"to", "to"},
+						    {"mapping", "mapping"},
+						    {"filtering", "filtering"}};
+
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		const json_t *rule = json_array_get(rows, i);
+
+		fprintf(out, "%" JSON_INTEGER_FORMAT " %s", number_of(rule, "index"),
+			text_of(rule, "action"));
+		for (size_t w = 0; w < sizeof(words) / sizeof(words[0]); w++)
+			put_word(out, words[w].heading, text_of(rule, words[w].key));
+		fprintf(out, " hits %" JSON_INTEGER_FORMAT "\n", number_of(rule, "hits"));
+	}
+}
+
+static bool is_used(const json_t *rows, const char *key)
+{
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		const json_t *value = json_object_get(json_array_get(rows, i), key);
+
+		if (value && !json_is_null(value))
+			return true;
+	}
+	return false;
+}
+
+void table_filter(FILE *out, const json_t *rows)
+{
+	static const struct table_column all[] = {{"index", "NUM"},	{"packets", "PACKETS"},
+						  {"bytes", "BYTES"},	{"action", "ACTION"},
+						  {"protocol", "PROT"}, {"in", "IN"},
+						  {"out", "OUT"},	{"from", "FROM"},
+						  {"to", "TO"},		{"source_ports", "SPORT"},
+						  {"ports", "PORT"},	{"icmp_type", "TYPE"},
+						  {"states", "STATE"}};
+	struct table_column used[sizeof(all) / sizeof(all[0])];
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (is_used(rows, all[i].key))
+			used[n++] = all[i];
+	if (n)
+		table_columns(out, used, n, rows);
+}
+
 /* -- walks -- */
 
 void table_walk(FILE *out, const json_t *walk)

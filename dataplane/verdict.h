@@ -22,8 +22,12 @@
 	DOOR(TO_BRIDGE, "bridge", "came in on a port of a bridge")                       \
 	DOOR(TO_ARP, "arp", "an ARP packet")                                             \
 	DOOR(TO_IP4, "ip4", "an IPv4 datagram for our MAC")                              \
+	DOOR(TO_NAT, "nat", "may belong to a session, or be meant for someone inside")    \
+	DOOR(TO_DELIVER, "deliver", "its real destination is known")                     \
 	DOOR(TO_LOCAL, "local", "an IPv4 datagram for an address of the router")         \
 	DOOR(TO_FIB, "fib", "wants a route")                                             \
+	DOOR(TO_FILTER, "filter", "routed; the rules decide whether it may")             \
+	DOOR(TO_NAT_OUT, "nat-out", "may leave under another source address")            \
 	DOOR(TO_NEIGH, "neigh", "wants the link-layer address of its next hop")          \
 	DOOR(TO_REWRITE, "rewrite", "decided; its bytes change now")                     \
 	DOOR(TO_EGRESS, "egress", "ready to leave by its port")
@@ -72,6 +76,15 @@
 	DROP(DROP_IP4_UNREACHABLE, "ip4-unreachable", ICMP_UNREACHABLE, ICMP_HOST, "unreachable route") \
 	DROP(DROP_IP4_PROHIBIT, "ip4-prohibit", ICMP_UNREACHABLE, ICMP_PROHIBITED, "prohibit route") \
 	DROP(DROP_IP4_MTU, "ip4-mtu", ICMP_UNREACHABLE, ICMP_FRAG_NEEDED, "larger than the next hop's MTU, and DF is set") \
+	DROP(DROP_NAT_UNSOLICITED, "nat-unsolicited", -1, 0, "came in for a translated address, and no session expects it") \
+	DROP(DROP_NAT_INVALID, "nat-invalid", -1, 0, "must be translated and cannot be: no session, and not one that opens one") \
+	DROP(DROP_NAT_ERROR, "nat-error", -1, 0, "ICMP error about no session of ours")   \
+	DROP(DROP_NAT_FRAGMENT, "nat-fragment", -1, 0, "fragment whose first one was not seen") \
+	DROP(DROP_NAT_POOL, "nat-pool", ICMP_UNREACHABLE, ICMP_PROHIBITED, "no outside port is free for it") \
+	DROP(DROP_NAT_FULL, "nat-full", ICMP_UNREACHABLE, ICMP_PROHIBITED, "session table, or its host's share of it, is full") \
+	DROP(DROP_FILTER, "filter-drop", -1, 0, "a filter rule drops it")                       \
+	DROP(DROP_FILTER_REJECT, "filter-reject", ICMP_UNREACHABLE, ICMP_PORT, "a filter rule rejects it") \
+	DROP(DROP_FILTER_RESET, "filter-reset", -1, 0, "a filter rule rejects it: TCP, answered by RST") \
 	DROP(DROP_LOCAL_FRAGMENT, "local-fragment", -1, 0, "fragment for the router itself, and the kernel does not have the address") \
 	DROP(DROP_LOCAL_UDP, "local-udp", -1, 0, "UDP for the router itself, with a wrong length or checksum") \
 	DROP(DROP_LOCAL_PROTOCOL, "local-protocol", ICMP_UNREACHABLE, ICMP_PROTOCOL, "protocol the router itself does not speak") \

@@ -45,6 +45,7 @@ struct worker {
 	/* written by control, read by the worker once per turn */
 	struct port_table *ports;
 	struct fib *fib;
+	struct rules *rules;
 	bool stop;
 
 	/* errands: control sets, the worker clears */
@@ -108,7 +109,7 @@ static unsigned turn(struct worker *w)
 	const struct port_table *ports = epoch_read(&w->ports);
 	unsigned n = 0;
 
-	pipeline_begin(&w->pipeline, ports, epoch_read(&w->fib), now_ns());
+	pipeline_begin(&w->pipeline, ports, epoch_read(&w->fib), epoch_read(&w->rules), now_ns());
 	if (w->punt)
 		punt_lane_ports(w->punt, ports);
 	for (unsigned i = 0; i < ports->n_ports; i++)
@@ -238,9 +239,12 @@ static int allocate(struct worker *w, const struct worker_config *config)
 	w->fds = calloc(POLL_MAX, sizeof(*w->fds));
 	w->pipeline.neigh = neigh_new(&config->neigh);
 	w->pipeline.fdb = fdb_new(&config->fdb);
+	w->pipeline.sessions = session_new(&config->sessions);
+	w->pipeline.fragments = nat_fragments_new(config->secret);
 	w->pipeline.limiter = icmp_limiter_new(config->secret);
 	if (!w->stats || !w->traces || !w->ports || !w->fib || !w->packets || !w->fds ||
-	    !w->pipeline.neigh || !w->pipeline.fdb || !w->pipeline.limiter)
+	    !w->pipeline.neigh || !w->pipeline.fdb || !w->pipeline.sessions ||
+	    !w->pipeline.fragments || !w->pipeline.limiter)
 		return -ENOMEM;
 	return punt_lane_open(&w->punt, &w->pool);
 }
@@ -301,6 +305,8 @@ void worker_stop(struct worker *w)
 	icmp_limiter_free(w->pipeline.limiter);
 	neigh_free(w->pipeline.neigh);
 	fdb_free(w->pipeline.fdb);
+	session_free(w->pipeline.sessions);
+	nat_fragments_free(w->pipeline.fragments);
 	port_table_free(w->ports);
 	fib_free(w->fib);
 	trace_set_free(w->traces);
@@ -323,6 +329,14 @@ void worker_publish(struct worker *w, struct port_table *ports, struct fib *fib)
 		epoch_publish(&w->fib, fib);
 	worker_wake(w); /* a sleeping worker polls the old sockets */
 	epoch_wait();
+}
+
+struct rules *worker_publish_rules(struct worker *w, struct rules *rules)
+{
+	struct rules *old = epoch_publish(&w->rules, rules);
+
+	epoch_wait();
+	return old;
 }
 
 void worker_reclaim(struct worker *w, uint16_t port)
@@ -358,6 +372,10 @@ struct frame_pool *worker_pool(struct worker *w) { return &w->pool; }
 struct stats *worker_stats(struct worker *w) { return w->stats; }
 
 struct neigh_table *worker_neigh(struct worker *w) { return w->pipeline.neigh; }
+
+struct session_table *worker_sessions(struct worker *w) { return w->pipeline.sessions; }
+
+struct rules *worker_rules(struct worker *w) { return w->rules; }
 
 struct fdb *worker_fdb(struct worker *w) { return w->pipeline.fdb; }
 

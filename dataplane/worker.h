@@ -16,6 +16,7 @@
 #include "bridge.h"
 #include "neigh.h"
 #include "port.h"
+#include "rules.h"
 #include "stats.h"
 #include "trace.h"
 #include "xsk.h"
@@ -25,6 +26,7 @@ struct worker_config {
 	uint32_t n_frames, frame_size;
 	struct neigh_config neigh;
 	struct fdb_config fdb;
+	struct session_config sessions;
 	uint32_t read_max;   /* frames read from a port per turn [2048] */
 	uint64_t spin_ns;    /* before it sleeps [50 us] */
 	uint8_t secret[16];  /* for the ICMP limiter's hash */
@@ -42,6 +44,8 @@ void worker_stop(struct worker *worker);
  * ones, which worker_ports() and worker_fib() returned before, may then be freed.
  */
 void worker_publish(struct worker *worker, struct port_table *ports, struct fib *fib);
+/* The same for the rules, NULL for none; returns the old ones, to be freed. */
+struct rules *worker_publish_rules(struct worker *worker, struct rules *rules);
 const struct port_table *worker_ports(const struct worker *worker);
 struct fib *worker_fib(const struct worker *worker);
 
@@ -56,6 +60,8 @@ struct frame_pool *worker_pool(struct worker *worker); /* for xsk_config only */
 struct stats *worker_stats(struct worker *worker);     /* read with load_shared() */
 struct neigh_table *worker_neigh(struct worker *worker);
 struct fdb *worker_fdb(struct worker *worker);
+struct session_table *worker_sessions(struct worker *worker);
+struct rules *worker_rules(struct worker *worker); /* in force; NULL: none */
 /* What loop guard has blocked: read with load_shared(). */
 const struct bridge_state *worker_bridge(struct worker *worker);
 struct trace_set *worker_traces(struct worker *worker); /* trace.h says which calls control may make */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fuzz_pipeline - any bytes as frames through the whole pipeline. The oracle: both sums
- * of the house (pipeline_balanced) after every turn, and whatever ASan and UBSan find.
+ * fuzz_pipeline - any bytes as frames through the whole pipeline. The oracles: both sums
+ * of the house (pipeline_balanced) after every turn, nothing leaves untranslated that a
+ * rule translates, and whatever ASan and UBSan find.
  *
  * Input: records of port and choices (1 byte), length (2 bytes), frame; a zero length lets
  * time pass instead.
@@ -11,6 +12,35 @@
 #include "../../dataplane/csum.h"
 
 #include <stdlib.h>
+
+/* r0's subnet is hidden behind r1's address; a service inside; and a stateful filter. */
+static struct nat_rule nat_rules[] = {
+	{.action = NAT_MASQUERADE, .out = 1, .in = PORT_NONE, .from = {{0x0001a8c0}, 24}},
+	{.action = NAT_DNAT, .out = PORT_NONE, .in = 1, .protocol = PROTO_UDP, .ports = {0, 0xff},
+	 .to_first = {0x0201a8c0}, .to_last = {0x0201a8c0}},
+};
+static struct filter_rule filter_rules[] = {
+	{.action = FILTER_ACCEPT, .states = STATE_IS_ESTABLISHED | STATE_IS_RELATED, .in = PORT_NONE,
+	 .out = PORT_NONE, .icmp_type = -1},
+	{.action = FILTER_REJECT, .in = 2, .out = PORT_NONE, .icmp_type = -1},
+};
+static struct rules rules = {
+	.nat = nat_rules, .n_nat = ARRAY_SIZE(nat_rules), .filter = filter_rules, .n_filter = ARRAY_SIZE(filter_rules),
+};
+
+/* While the rules hold, nobody behind r1 sees an address of r0's subnet but the router's own. */
+static void check_nothing_leaks(const struct world *w)
+{
+	const struct world_wire *wire = &w->wires[1];
+
+	for (unsigned i = 0; w->rules && i < wire->n_sent; i++) {
+		const struct world_frame *f = &wire->sent[i];
+		const struct ip4_hdr *ip = (const struct ip4_hdr *)(f->bytes + sizeof(struct eth_hdr));
+		if (f->bytes[12] == 8 && f->bytes[13] == 0 && ip4_in_prefix(ip->src, world_address("192.168.1.0"), 24) &&
+		    !be32_equal(ip->src, world_address("192.168.1.1")))
+			abort();
+	}
+}
 
 static const uint8_t ports[] = {0, 1, 2, 4, 5, 6}; /* 3 is the bridge's leg: it has no wire */
 static const char *const addresses[] = {
@@ -58,12 +88,23 @@ static void one_record(struct world *w, uint8_t head, const uint8_t *bytes, uint
 	world_arrive(w, port, frame, len, flags);
 }
 
+/* A turn, and what must hold after it. Rules come and go between turns only. */
+static void turn(struct world *w, bool with_rules)
+{
+	w->rules = with_rules ? &rules : NULL;
+	world_forget(w);
+	world_turn(w);
+	check_nothing_leaks(w);
+	if (!pipeline_balanced(&w->pipeline))
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct world *w;
 
 	if (!w) {
-		w = world_new(false);
+		w = world_new(true);
 		world_neighbour(w, 1, 2, "192.168.0.2");
 	}
 	while (size >= 3) {
@@ -78,10 +119,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			w->now_ns += (uint64_t)head * 100 * NS_PER_MS;
 		data += len, size -= len;
 		if (head & 0x40)
-			world_turn(w);
+			turn(w, head & 0x20);
 	}
-	world_turn(w);
-	if (!pipeline_balanced(&w->pipeline))
-		abort();
+	turn(w, true);
 	return 0;
 }

@@ -147,6 +147,60 @@ static void stations_are_written_as_for_bridge(void **state)
 	     "{\"command\":\"bridge\",\"verb\":\"show\",\"arguments\":{\"name\":\"br0\"}}");
 }
 
+static void sessions_are_chosen_by_words_in_any_order(void **state)
+{
+	(void)state;
+	asks("nat", "{\"command\":\"nat\",\"verb\":\"show\",\"arguments\":{}}");
+	asks("nat show tcp 10.0.0.2 port 80 limit 5",
+	     "{\"command\":\"nat\",\"verb\":\"show\",\"arguments\":{\"protocol\":\"tcp\","
+	     "\"address\":\"10.0.0.2\",\"port\":80,\"limit\":5}}");
+	asks("nat ls limit 0 10.0.0.2 udp",
+	     "{\"command\":\"nat\",\"verb\":\"show\",\"arguments\":{\"limit\":0,"
+	     "\"address\":\"10.0.0.2\",\"protocol\":\"udp\"}}");
+	asks("nat f icmp",
+	     "{\"command\":\"nat\",\"verb\":\"flush\",\"arguments\":{\"protocol\":\"icmp\"}}");
+	asks("nat r", "{\"command\":\"nat\",\"verb\":\"rules\",\"arguments\":{}}");
+	asks("nat age 5m",
+	     "{\"command\":\"nat\",\"verb\":\"age\",\"arguments\":{\"by\":\"5m\"}}");
+	asks("filter", "{\"command\":\"filter\",\"verb\":\"show\",\"arguments\":{}}");
+	asks("filter s", "{\"command\":\"filter\",\"verb\":\"show\",\"arguments\":{}}");
+	is_refused("nat show tcp udp", "not expected");
+	is_refused("nat show prot tcp", "did you mean port?");
+	is_refused("nat show port 0", "not a port");
+	is_refused("nat show port 65536", "not a port");
+	is_refused("nat show 10.0.0.0/8", "not the IPv4 address");
+	is_refused("nat flush limit 5", "not expected");
+	is_refused("nat rules 1", "not expected");
+	is_refused("nat add", "not a verb");
+	is_refused("filter r1", "not a verb");
+}
+
+static void durations_have_units(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t seconds;
+	} good[] = {{"30s", 30}, {"5m", 300}, {"5min", 300}, {"2h", 7200}, {"366d", 366 * 86400}};
+	static const char *const bad[] = {"5",	"0s",  "-5m",  "m",
+					  "5 m", "5mm", "367d", "99999999999999999999s"};
+	struct complaint complaint;
+	uint64_t ns;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_true(request_duration(good[i].text, &ns, &complaint));
+		assert_int_equal(ns, good[i].seconds * NS_PER_S);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		if (request_duration(bad[i], &ns, &complaint))
+			fail_msg("%s is taken", bad[i]);
+		assert_int_equal(complaint.status, 2);
+	}
+	is_refused("nat age", "wants a duration");
+	is_refused("nat age 5", "such as 30s, 5m or 2h");
+	is_refused("nat age 5m now", "not expected");
+}
+
 static void trace_joins_its_expression(void **state)
 {
 	(void)state;
@@ -285,6 +339,8 @@ int main(void)
 		cmocka_unit_test(routes_are_written_as_for_ip),
 		cmocka_unit_test(neighbours_are_written_as_for_ip),
 		cmocka_unit_test(stations_are_written_as_for_bridge),
+		cmocka_unit_test(sessions_are_chosen_by_words_in_any_order),
+		cmocka_unit_test(durations_have_units),
 		cmocka_unit_test(trace_joins_its_expression),
 		cmocka_unit_test(mistakes_are_named),
 		cmocka_unit_test(words_match_by_their_beginning),

@@ -31,6 +31,9 @@ struct router {
 	bool watched;
 	unsigned n_events; /* to hand out */
 	unsigned n_added, n_deleted, n_armed, n_disarmed, n_walks; /* walks to hand out */
+	struct nat_filter nat; /* last asked for */
+	size_t limit;
+	uint64_t aged_ns;
 };
 
 json_t *router_show_ports(struct router *router)
@@ -181,6 +184,36 @@ json_t *router_fdb_events(struct router *router)
 	for (; router->n_events; router->n_events--)
 		json_array_append_new(events, json_pack("{s:s}", "event", "appeared"));
 	return events;
+}
+
+json_t *router_show_nat(struct router *router, const struct nat_filter *filter, size_t limit)
+{
+	router->nat = *filter;
+	router->limit = limit;
+	return json_pack("[{s:s}]", "protocol", "tcp");
+}
+
+unsigned router_nat_flush(struct router *router, const struct nat_filter *filter)
+{
+	router->nat = *filter;
+	return 7;
+}
+
+void router_nat_age(struct router *router, uint64_t by_ns)
+{
+	router->aged_ns = by_ns;
+}
+
+json_t *router_show_nat_rules(struct router *router)
+{
+	(void)router;
+	return json_pack("[{s:s}]", "action", "masquerade");
+}
+
+json_t *router_show_filter(struct router *router)
+{
+	(void)router;
+	return json_pack("[{s:s}]", "action", "drop");
 }
 
 int router_trace_arm(struct router *router, const char *expression, unsigned count,
@@ -642,6 +675,53 @@ static void fdb_is_chosen_by_port_and_bridge(void **state)
 	close(fd);
 }
 
+static void sessions_are_chosen_by_protocol_address_and_port(void **state)
+{
+	struct house *h = *state;
+	int fd = dial(h);
+
+	expect(h, fd,
+	       "{\"command\":\"nat\",\"arguments\":{\"protocol\":\"tcp\",\"address\":\"10.0.0.2\","
+	       "\"port\":80,\"limit\":5}}",
+	       "{\"status\":0,\"rows\":[{\"protocol\":\"tcp\"}]}");
+	assert_int_equal(h->router.nat.protocol, 6);
+	assert_int_equal(be32_host(h->router.nat.address), 0x0a000002);
+	assert_int_equal(h->router.nat.port, 80);
+	assert_int_equal(h->router.limit, 5);
+	expect_status(h, fd, "{\"command\":\"nat\"}", 0);
+	assert_int_equal(h->router.nat.protocol, 0);
+	assert_int_equal(h->router.limit, 100001);
+	expect(h, fd,
+	       "{\"command\":\"nat\",\"verb\":\"flush\",\"arguments\":{\"protocol\":\"udp\"}}",
+	       "{\"status\":0,\"rows\":[{\"flushed\":7}]}");
+	assert_int_equal(h->router.nat.protocol, 17);
+	expect_status(h, fd,
+		      "{\"command\":\"nat\",\"verb\":\"flush\",\"arguments\":{\"limit\":1}}", 2);
+	expect_status(h, fd, "{\"command\":\"nat\",\"arguments\":{\"port\":65536}}", 2);
+	expect_status(h, fd, "{\"command\":\"nat\",\"arguments\":{\"protocol\":\"sctp\"}}", 2);
+	close(fd);
+}
+
+static void lab_clock_and_rules_are_asked_for(void **state)
+{
+	struct house *h = *state;
+	int fd = dial(h);
+
+	expect(h, fd, "{\"command\":\"nat\",\"verb\":\"age\",\"arguments\":{\"by\":\"5m\"}}",
+	       "{\"status\":0,\"rows\":[]}");
+	assert_int_equal(h->router.aged_ns, 300 * NS_PER_S);
+	expect_status(h, fd,
+		      "{\"command\":\"nat\",\"verb\":\"age\",\"arguments\":{\"by\":\"5x\"}}", 2);
+	expect_status(h, fd, "{\"command\":\"nat\",\"verb\":\"age\"}", 2);
+	assert_int_equal(h->router.aged_ns, 300 * NS_PER_S);
+	expect(h, fd, "{\"command\":\"nat\",\"verb\":\"rules\"}",
+	       "{\"status\":0,\"rows\":[{\"action\":\"masquerade\"}]}");
+	expect(h, fd, "{\"command\":\"filter\"}",
+	       "{\"status\":0,\"rows\":[{\"action\":\"drop\"}]}");
+	expect_status(h, fd, "{\"command\":\"filter\",\"arguments\":{\"port\":1}}", 2);
+	close(fd);
+}
+
 static void unknown_requests_are_refused(void **state)
 {
 	static const char *const bad[] = {
@@ -1067,6 +1147,8 @@ int main(void)
 		HOUSE_TEST(neighbours_are_added_and_deleted),
 		HOUSE_TEST(stations_are_added_and_deleted),
 		HOUSE_TEST(fdb_is_chosen_by_port_and_bridge),
+		HOUSE_TEST(sessions_are_chosen_by_protocol_address_and_port),
+		HOUSE_TEST(lab_clock_and_rules_are_asked_for),
 		HOUSE_TEST(unknown_requests_are_refused),
 		HOUSE_TEST(reload_answers_what_changed_or_why_not),
 		HOUSE_TEST(request_in_single_bytes_is_answered_once),

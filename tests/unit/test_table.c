@@ -247,6 +247,62 @@ static void stats_are_aligned(void **state)
 	       "gone         -\n");
 }
 
+static void session_lines_say_what_is_translated(void **state)
+{
+	(void)state;
+	expect(table_sessions,
+	       "[{\"protocol\":\"tcp\",\"state\":\"established\",\"source\":\"10.0.0.2:1234\","
+	       "\"destination\":\"192.0.2.9:80\",\"reply_source\":\"192.0.2.9:80\","
+	       "\"reply_destination\":\"192.0.2.1:1234\",\"rule\":1,\"packets\":12,\"bytes\":900,"
+	       "\"reply_packets\":10,\"reply_bytes\":5000,\"age_ms\":3100,\"left_ms\":7437000},"
+	       "{\"protocol\":\"tcp\",\"state\":\"new\",\"source\":\"192.0.2.9:5000\","
+	       "\"destination\":\"192.0.2.1:9999\",\"reply_source\":\"10.0.0.3:80\","
+	       "\"reply_destination\":\"192.0.2.9:5000\",\"rule\":2,\"packets\":1,\"bytes\":60,"
+	       "\"reply_packets\":0,\"reply_bytes\":0,\"age_ms\":20,\"left_ms\":240000},"
+	       "{\"protocol\":\"47\",\"state\":\"established\",\"source\":\"10.0.0.2\","
+	       "\"destination\":\"10.1.0.2\",\"reply_source\":\"10.1.0.2\","
+	       "\"reply_destination\":\"10.0.0.2\",\"rule\":null,\"packets\":1,\"bytes\":60,"
+	       "\"reply_packets\":1,\"reply_bytes\":60,\"age_ms\":1000,\"left_ms\":30000}]",
+	       "tcp 10.0.0.2:1234 -> 192.0.2.9:80 as 192.0.2.1:1234 ESTABLISHED rule 1 age 3s "
+	       "left 2h packets 12 back 10 bytes 900 back 5000\n"
+	       "tcp 192.0.2.9:5000 -> 192.0.2.1:9999 to 10.0.0.3:80 NEW rule 2 age 20ms left 4min "
+	       "packets 1 back 0 bytes 60 back 0\n"
+	       "47 10.0.0.2 -> 10.1.0.2 ESTABLISHED age 1s left 30s packets 1 back 1 bytes 60 "
+	       "back 60\n");
+	expect(table_sessions, "[]", "");
+}
+
+static void nat_rules_read_as_in_the_file(void **state)
+{
+	(void)state;
+	expect(table_nat_rules,
+	       "[{\"index\":1,\"action\":\"masquerade\",\"out\":\"r1\",\"in\":null,\"from\":"
+	       "\"10.0.0.0/24\",\"match\":null,\"protocol\":null,\"ports\":null,\"to\":null,"
+	       "\"hits\":12},"
+	       "{\"index\":2,\"action\":\"dnat\",\"out\":null,\"in\":\"r1\",\"from\":null,"
+	       "\"match\":null,\"protocol\":\"tcp\",\"ports\":\"9999\",\"to\":\"10.0.0.3:80\","
+	       "\"hits\":0}]",
+	       "1 masquerade out r1 from 10.0.0.0/24 hits 12\n"
+	       "2 dnat in r1 protocol tcp port 9999 to 10.0.0.3:80 hits 0\n");
+}
+
+static void filter_shows_the_columns_that_are_used(void **state)
+{
+	(void)state;
+	expect(table_filter,
+	       "[{\"index\":1,\"action\":\"accept\",\"states\":\"established,related\",\"in\":"
+	       "null,\"out\":null,\"from\":null,\"to\":\"10.0.0.0/24\",\"protocol\":null,"
+	       "\"source_ports\":null,\"ports\":null,\"icmp_type\":null,\"packets\":1234,"
+	       "\"bytes\":99000},"
+	       "{\"index\":2,\"action\":\"drop\",\"states\":null,\"in\":\"r1\",\"out\":null,"
+	       "\"from\":null,\"to\":null,\"protocol\":null,\"source_ports\":null,\"ports\":null,"
+	       "\"icmp_type\":null,\"packets\":0,\"bytes\":0}]",
+	       "NUM  PACKETS  BYTES  ACTION  IN  TO           STATE\n"
+	       "  1     1234  99000  accept  -   10.0.0.0/24  established,related\n"
+	       "  2        0      0  drop    r1  -            -\n");
+	expect(table_filter, "[]", "");
+}
+
 static void walk_is_its_lines(void **state)
 {
 	(void)state;
@@ -265,6 +321,8 @@ static void rows_without_their_keys_are_shown(void **state)
 	expect(table_routes, "[{}]", "\n");
 	expect(table_neighs, "[{}]", " \n");
 	expect(table_stats, "[{}]", "");
+	expect(table_nat_rules, "[{}]", "0  hits 0\n");
+	expect(table_filter, "[{}]", "");
 	expect(walks, "[{}]", "\n");
 }
 
@@ -284,6 +342,9 @@ int main(void)
 		cmocka_unit_test(neighbour_lines_look_as_ip_writes_them),
 		cmocka_unit_test(drops_are_aligned),
 		cmocka_unit_test(stats_are_aligned),
+		cmocka_unit_test(session_lines_say_what_is_translated),
+		cmocka_unit_test(nat_rules_read_as_in_the_file),
+		cmocka_unit_test(filter_shows_the_columns_that_are_used),
 		cmocka_unit_test(walk_is_its_lines),
 		cmocka_unit_test(rows_without_their_keys_are_shown),
 	};

@@ -26,6 +26,7 @@ struct bench {
 	struct port r0, r1, br0;
 	struct port_table *ports;
 	struct fib *fib;
+	struct walk_tables tables;
 	struct trace_walk walk;
 };
 
@@ -44,6 +45,7 @@ static void bench_init(struct bench *b)
 	b->ports->ports[0] = &b->r0;
 	b->ports->ports[1] = &b->r1;
 	b->ports->n_ports = 2;
+	b->tables = (struct walk_tables){.ports = b->ports, .fib = b->fib};
 	memcpy(b->walk.first, request, sizeof(request));
 	b->walk.first_len = b->walk.last_len = sizeof(request);
 }
@@ -66,7 +68,7 @@ static void step(struct bench *b, enum verdict room, enum verdict verdict, uint8
 
 static void expect_lines(struct bench *b, const char *end, const char *const *lines)
 {
-	json_t *row = walk_row(&b->walk, b->ports, b->fib), *got = json_object_get(row, "lines");
+	json_t *row = walk_row(&b->walk, &b->tables), *got = json_object_get(row, "lines");
 	unsigned n = 0;
 	for (; lines[n]; n++)
 		assert_string_equal(json_string_value(json_array_get(got, n)), lines[n]);
@@ -253,6 +255,97 @@ static void packet_for_the_bridge_goes_up_and_is_routed(void **state)
 	bench_fini(&b);
 }
 
+/* r1 masquerades 192.168.1.0/24, and forwards echo requests to r0's 192.168.1.9. */
+static struct nat_rule nat[] = {
+	{.action = NAT_DNAT, .in = 1, .protocol = PROTO_ICMP, .out = PORT_NONE},
+	{.action = NAT_MASQUERADE, .out = 1, .from = {.len = 24}},
+};
+static struct rules rules = {.nat = nat, .n_nat = 2};
+static const struct port_address outside = {.prefix_len = 24};
+
+static void bench_nat(struct bench *b)
+{
+	nat[0].to_first = nat[0].to_last = ip(192, 168, 1, 9);
+	nat[1].from.address = ip(192, 168, 1, 0);
+	b->tables.rules = &rules;
+}
+
+static void masqueraded_packet_names_its_rule_and_new_source(void **state)
+{
+	(void)state;
+	struct bench b;
+	bench_init(&b);
+	bench_nat(&b);
+	struct decision d = {
+		.port_out = PORT_NONE, .route = ROUTE_NONE, .dst = ip(192, 168, 0, 2)};
+	step(&b, TO_IP4, TO_NAT, 64, d);
+	step(&b, TO_NAT, TO_DELIVER, 64, d);
+	step(&b, TO_DELIVER, TO_FIB, 64, d);
+	d.port_out = 1;
+	d.route = 0;
+	d.next_hop = d.dst;
+	step(&b, TO_FIB, TO_NEIGH, 64, d);
+	step(&b, TO_FILTER, TO_NAT_OUT, 64, d);
+	d.nat = (struct nat_decision){
+		.src = ip(192, 168, 0, 1), .sport = be16_from(7), .flags = NAT_SOURCE};
+	step(&b, TO_NAT_OUT, TO_NEIGH, 64, d);
+	d.link = (struct eth_hdr){.dst = host_mac, .src = our_mac};
+	step(&b, TO_NEIGH, TO_REWRITE, 64, d);
+	step(&b, TO_REWRITE, TO_EGRESS, 63, d);
+	expect_lines(
+		&b, "egress",
+		(const char *const[]){
+			"r0: 192.168.1.2 -> 192.168.0.2, ICMP echo request, TTL 64, 42 bytes",
+			"  ip4      valid", "  nat      its destination stays",
+			"  deliver  in transit",
+			"  fib      192.168.0.2 -> r1 (route 192.168.0.0/24, on link)",
+			"  filter   accepted",
+			"  nat-out  source 192.168.1.2:1 -> 192.168.0.1:7 (masquerade, rule 2)",
+			"  neigh    192.168.0.2 is at 02:00:00:00:02:02",
+			"  rewrite  translated, TTL 64 -> 63, 02:00:00:00:00:02 -> "
+			"02:00:00:00:02:02",
+			"  egress   ready to leave by its port", NULL});
+	bench_fini(&b);
+}
+
+/* The same packet, as if r1 had 192.168.0.2: forwarded by the rule, or by a session elsewhere. */
+static void forwarded_destination_names_rule_or_session(void **state)
+{
+	(void)state;
+	struct bench b;
+	struct port_address address = outside;
+	bench_init(&b);
+	bench_nat(&b);
+	address.address = ip(192, 168, 0, 2);
+	b.r1.addresses = &address;
+	b.r1.n_addresses = 1;
+	struct decision d = {.port_out = PORT_NONE, .route = ROUTE_NONE};
+	d.dst = ip(192, 168, 1, 9);
+	d.nat = (struct nat_decision){.dst = d.dst, .flags = NAT_DESTINATION};
+	step(&b, TO_NAT, TO_DELIVER, 64, d);
+	step(&b, TO_DELIVER, DROP_IP4_BROADCAST, 64, d);
+	expect_lines(&b, "ip4-broadcast",
+		     (const char *const[]){
+			     "r0: 192.168.1.2 -> 192.168.0.2, ICMP echo request, TTL 64, 42 bytes",
+			     "  nat      destination 192.168.0.2 -> 192.168.1.9 (dnat, rule 1)",
+			     "  deliver  broadcast that nobody here takes, or a directed one",
+			     "  dropped  ip4-broadcast", NULL});
+	b.walk.n_steps = 0;
+	d.nat.dst = ip(192, 168, 1, 8);
+	d.nat.flags |= NAT_SOURCE;
+	d.nat.src = ip(192, 168, 0, 9);
+	step(&b, TO_NAT, TO_DELIVER, 64, d);
+	step(&b, TO_NAT_OUT, TO_NEIGH, 64, d);
+	expect_lines(&b, "neigh",
+		     (const char *const[]){
+			     "r0: 192.168.1.2 -> 192.168.0.2, ICMP echo request, TTL 64, 42 bytes",
+			     "  nat      destination 192.168.0.2 -> 192.168.1.8 (its session)",
+			     "  nat      source 192.168.1.2:1 -> 192.168.0.9 (its session)",
+			     "  nat-out  as its session says",
+			     "  neigh    wants the link-layer address of its next hop", NULL});
+	bench_fini(&b);
+}
+
 static void frame_of_another_type_is_named(void **state)
 {
 	(void)state;
@@ -283,7 +376,7 @@ static void frame_cut_anywhere_is_described_without_reading_past_it(void **state
 		b.walk.first_len = b.walk.last_len = len;
 		memset(b.walk.first + len, 0xff, sizeof(b.walk.first) - len);
 		step(&b, TO_ETH, DROP_ETH_SHORT, 0, (struct decision){0});
-		json_decref(walk_row(&b.walk, b.ports, b.fib));
+		json_decref(walk_row(&b.walk, &b.tables));
 		bench_fini(&b);
 	}
 }
@@ -298,6 +391,8 @@ int main(void)
 		cmocka_unit_test(bridged_packet_names_the_port_of_its_destination),
 		cmocka_unit_test(flooded_packet_says_why),
 		cmocka_unit_test(packet_for_the_bridge_goes_up_and_is_routed),
+		cmocka_unit_test(masqueraded_packet_names_its_rule_and_new_source),
+		cmocka_unit_test(forwarded_destination_names_rule_or_session),
 		cmocka_unit_test(frame_of_another_type_is_named),
 		cmocka_unit_test(frame_cut_anywhere_is_described_without_reading_past_it),
 	};

@@ -131,6 +131,7 @@ struct world *world_new(bool remember)
 {
 	static const uint8_t secret[16] = "sixteen secrets";
 	const struct neigh_config neigh = {.capacity = 256, .port_max = 128, .queue_max = 8, .held_max = 32};
+	const struct session_config sessions = {.capacity = 1024};
 	const struct fdb_config fdb = {.capacity = 1024, .port_max = 512};
 	struct world *w = must(calloc(1, sizeof(*w)));
 	void *memory = must(aligned_alloc(4096, (size_t)WORLD_FRAMES * WORLD_FRAME_SIZE));
@@ -147,6 +148,8 @@ struct world *world_new(bool remember)
 	add_port(w, 1, "r1", "192.168.0.1", 24, 1400, false);
 	add_port(w, 2, "r2", "10.0.0.1", 30, 1500, true);
 	w->pipeline.fdb = must(fdb_new(&fdb));
+	w->pipeline.sessions = must(session_new(&sessions));
+	w->pipeline.fragments = must(nat_fragments_new(secret));
 	add_bridge(w);
 	w->fib = must(make_fib());
 	w->pipeline.pool = &w->pool;
@@ -168,6 +171,8 @@ void world_free(struct world *w)
 	free(w->kernel.sent);
 	neigh_free(w->pipeline.neigh);
 	fdb_free(w->pipeline.fdb);
+	session_free(w->pipeline.sessions);
+	nat_fragments_free(w->pipeline.fragments);
 	icmp_limiter_free(w->pipeline.limiter);
 	trace_set_free(w->pipeline.traces);
 	fib_free(w->fib);
@@ -194,7 +199,7 @@ bool world_arrive(struct world *w, unsigned port, const void *bytes, uint32_t le
 
 void world_turn(struct world *w)
 {
-	pipeline_begin(&w->pipeline, w->table, w->fib, w->now_ns);
+	pipeline_begin(&w->pipeline, w->table, w->fib, w->rules, w->now_ns);
 	for (unsigned i = 0; i < WORLD_PORTS; i++) {
 		struct vector v;
 		while ((v.n = io_rx(&w->wires[i].io, v.p, VECTOR_SIZE)))

@@ -45,6 +45,7 @@ struct world {
 	struct port ports[WORLD_PORTS];
 	struct port_table *table;
 	struct fib *fib;
+	struct rules *rules; /* NULL until a test sets some */
 	struct world_wire wires[WORLD_PORTS], kernel; /* the leg's stays empty */
 	uint64_t now_ns;
 };
