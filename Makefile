@@ -12,7 +12,7 @@ Q = $(if $(V),,@)
 
 LIBS = libxdp libbpf liburcu-qsbr yaml-0.1 jansson libmnl libpcap libcap-ng
 CFLAGS ?= -O2 -g
-SANFLAGS = $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+SANFLAGS = $(if $(SAN),-fsanitize=address$(comma)undefined$(comma)fuzzer-no-link -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
 comma = ,
 override CFLAGS += -std=gnu11 -Wall -Wextra -Wno-address-of-packed-member -Werror=implicit -Werror=incompatible-pointer-types \
 	-D_GNU_SOURCE -I$(B) $(if $(RELEASE),-DNDEBUG) $(SANFLAGS) -MMD -MP -pthread
@@ -29,7 +29,7 @@ FUZZ = $(patsubst tests/fuzz/%.c,$(B)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
 PACKAGES = clang llvm libclang-rt-14-dev make pkg-config bpftool libxdp-dev libbpf-dev liburcu-dev \
 	libyaml-dev libjansson-dev libmnl-dev libpcap-dev libcap-ng-dev uthash-dev libcmocka-dev \
 	iproute2 iputils-ping traceroute ethtool tcpdump nftables iperf3 python3 python3-scapy \
-	dnsmasq-base dnsutils netcat-openbsd curl
+	dnsmasq-base dnsutils udhcpc netcat-openbsd curl
 
 .PHONY: all deps demo test unit e2e sanitize fuzz bench check-layers clean help
 .DELETE_ON_ERROR:

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * gate - the XDP program of every port: IPv4 and ARP go to tsuji, the rest to the kernel.
- * The rest is other ethertypes, VLAN-tagged frames, and IPv4 multicast, which tsuji does
- * not route and a routing daemon beside it wants to hear.
+ * gate - the XDP program of every port: what is tsuji's goes to its socket, the rest to the
+ * kernel. On a routed port IPv4 and ARP are tsuji's; the rest is other ethertypes,
+ * VLAN-tagged frames, and IPv4 multicast, which tsuji does not route and a routing daemon
+ * beside it wants to hear. On a bridged port everything is, except link-local control
+ * frames (IEEE 802.1Q 8.6.3: LLDP, STP ...), which no bridge forwards.
  *
  * In front of each frame it hands over, the gate writes what it knows of the transport
  * checksum (struct gate_meta). The truth stands in the skb behind the xdp_buff, which a
@@ -34,6 +36,8 @@ struct sk_buff {
 	__u8 ip_summed : 2;
 	__u16 csum_start, csum_offset;
 	__u32 vlan_all;
+	__be16 vlan_proto;
+	__u16 vlan_tci;
 } relocated;
 struct sk_buff_list { /* stands for "a pointer to an skb": veth's own type may live in a module */
 	struct sk_buff *next;
@@ -59,6 +63,7 @@ struct {
 
 /* Set before loading. False also removes the kfunc calls from what the verifier sees. */
 const volatile __u8 see_skb = 0;
+const volatile __u8 bridged = 0;
 
 /* By queue: a queue is served by one CPU at a time. */
 struct gate_counters counters[QUEUES];
@@ -68,13 +73,16 @@ static __always_inline int is_ours(struct xdp_md *ctx)
 	struct eth_header *eth = (void *)(long)ctx->data;
 	if ((void *)(eth + 1) > (void *)(long)ctx->data_end)
 		return 0;
+	if (bridged)
+		return !(eth->dst[0] == 0x01 && eth->dst[1] == 0x80 && eth->dst[2] == 0xc2 &&
+			 !eth->dst[3] && !eth->dst[4] && eth->dst[5] < 0x10);
 	if (eth->type == bpf_htons(ETHERTYPE_ARP))
 		return 1;
 	/* A group address other than broadcast begins with an odd byte that is not 0xff (RFC 1112 6.4). */
 	return eth->type == bpf_htons(ETHERTYPE_IPV4) && (!(eth->dst[0] & 1) || eth->dst[0] == 0xff);
 }
 
-/* Fills *found from the skb; false if the frame has a VLAN tag beside its bytes. */
+/* Fills *found from the skb; false if a VLAN tag beside its bytes makes the frame not ours. */
 static __always_inline int look_at_skb(struct xdp_md *ctx, struct gate_meta *found)
 {
 	void *xdp = bpf_cast_to_kern_ctx(ctx);
@@ -86,8 +94,12 @@ static __always_inline int look_at_skb(struct xdp_md *ctx, struct gate_meta *fou
 	found->checksum = GATE_CHECKSUM_FULL;
 	if (!skb) /* an xdp_frame that another program sent on: its bytes are all there is */
 		return 1;
-	if (skb->vlan_all)
-		return 0;
+	if (skb->vlan_all) {
+		found->vlan_tci = skb->vlan_tci;
+		found->vlan_proto = skb->vlan_proto;
+		if (!bridged)
+			return 0;
+	}
 	if (BPF_CORE_READ_BITFIELD(skb, ip_summed) == KERNEL_CHECKSUM_PARTIAL) {
 		found->checksum = GATE_CHECKSUM_PARTIAL;
 		/* The kernel counts from the buffer's head; the frame begins at data. */

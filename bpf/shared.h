@@ -30,7 +30,20 @@ struct gate_meta {
 	shared_u16 checksum;    /* enum gate_checksum */
 	shared_u16 csum_start;  /* from the first byte of the frame */
 	shared_u16 csum_offset; /* from csum_start */
-	shared_u16 reserved;    /* zero; keeps data 4-byte aligned as XDP asks */
+	shared_u16 vlan_tci;    /* the VLAN tag that the skb carries beside its bytes ... */
+	shared_u16 vlan_proto;  /* ... and its ethertype, as on the wire; 0: none */
+	shared_u16 reserved;    /* zero; the size is a multiple of four, as XDP asks */
+};
+
+#define BURST_MAX 2048       /* frames of one burst: a power of two */
+#define BURST_PORTS 256      /* ports, by number */
+#define BURST_OFFSET_MAX 512 /* a frame's data begins below this offset in its chunk */
+#define BURST_FIRST_LEN 64   /* bytes of a page before the program sets its length */
+
+/* A frame of a burst: which, where in its chunk it begins, and how long it is. */
+struct burst_entry {
+	shared_u32 frame;
+	shared_u16 offset, len;
 };
 
 /* Counted by the gate on each port, read through its memory map. */

@@ -3,8 +3,9 @@
  * answer.c - from requests to calls of router.h, and back to rows.
  *
  * One table, handlers[], lists every command and verb. A handler returns rows or fills the
- * complaint. Selections (`port show r0`, `route show 10.0.0.0/8`) are made here, on the
- * rows, so that the router has one way to show each table.
+ * complaint. Selections (`port show r0`, `neigh show port r0`) are made here, on the rows,
+ * so that the router has one way to show each table; but a million routes are not made into
+ * rows for the sake of one.
  */
 #include "answer.h"
 
@@ -50,20 +51,24 @@ static void select_rows(json_t *rows, const char *key, const char *wanted)
 
 /* -- port -- */
 
-static void complain_no_port(const json_t *ports, const char *name, struct complaint *complaint)
+/* kind: "port" or "bridge", whose rows these are. */
+static void complain_no_name(const json_t *rows, const char *kind, const char *name,
+			     struct complaint *complaint)
 {
 	const char *names[PORT_MAX + 1];
-	size_t n = json_array_size(ports) < PORT_MAX ? json_array_size(ports) : PORT_MAX;
+	size_t n = min_u64(json_array_size(rows), PORT_MAX);
 	const char *nearest;
 	char hint[64];
 
 	for (size_t i = 0; i < n; i++)
-		names[i] = text_of(json_array_get(ports, i), "name");
+		names[i] = text_of(json_array_get(rows, i), "name");
 	names[n] = NULL;
 	nearest = diag_nearest(name, names);
-	snprintf(hint, sizeof(hint), nearest ? "did you mean %s?" : "tsuji port show lists them",
-		 nearest);
-	complain(complaint, 1, hint, "this router has no port \"%s\"", name);
+	if (nearest)
+		snprintf(hint, sizeof(hint), "did you mean %s?", nearest);
+	else
+		snprintf(hint, sizeof(hint), "tsuji %s show lists them", kind);
+	complain(complaint, 1, hint, "this router has no %s \"%s\"", kind, name);
 }
 
 static json_t *port_show(struct router *router, json_t *arguments, struct complaint *complaint)
@@ -85,44 +90,20 @@ static json_t *port_show(struct router *router, json_t *arguments, struct compla
 		select_rows(rows, "name", name);
 		return rows;
 	}
-	complain_no_port(rows, name, complaint);
+	complain_no_name(rows, "port", name, complaint);
 	json_decref(rows);
 	return NULL;
 }
 
 /* -- route -- */
 
-/* The text of a prefix as the router writes it in "to", for comparison. */
-static bool same_prefix(const json_t *row, be32 prefix, uint8_t prefix_len)
-{
-	be32 to;
-	uint8_t to_len;
-
-	return request_prefix(text_of(row, "to"), &to, &to_len) && be32_equal(to, prefix) &&
-	       to_len == prefix_len;
-}
-
-static bool select_prefix(json_t *rows, const char *text, struct complaint *complaint)
-{
-	be32 prefix;
-	uint8_t prefix_len;
-
-	if (!text)
-		return true;
-	if (!request_prefix(text, &prefix, &prefix_len))
-		return complain(complaint, 2, "such as 10.9.0.0/16, 192.168.1.7 or default",
-				"\"%s\" is not an IPv4 prefix", text);
-	for (size_t i = json_array_size(rows); i-- > 0;)
-		if (!same_prefix(json_array_get(rows, i), prefix, prefix_len))
-			json_array_remove(rows, i);
-	return true;
-}
-
 static json_t *route_show(struct router *router, json_t *arguments, struct complaint *complaint)
 {
 	const char *to = NULL, *port = NULL;
 	json_int_t limit = -1;
 	json_error_t error;
+	uint8_t prefix_len;
+	be32 prefix;
 	json_t *rows;
 
 	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s?s, s?s, s?I}", "to", &to, "port",
@@ -130,97 +111,36 @@ static json_t *route_show(struct router *router, json_t *arguments, struct compl
 		complain(complaint, 2, NULL, "malformed request: %s", error.text);
 		return NULL;
 	}
+	if (to && !request_prefix(to, &prefix, &prefix_len)) {
+		complain(complaint, 2, "such as 10.9.0.0/16, 192.168.1.7 or default",
+			 "\"%s\" is not an IPv4 prefix", to);
+		return NULL;
+	}
 	if (limit < 0) /* one more than is shown tells the client that there are more */
-		limit = to || port ? 0 : REQUEST_ROUTES + 1;
-	rows = router_show_routes(router, limit);
+		limit = port ? 0 : REQUEST_ROWS + 1;
+	rows = to ? router_show_route(router, prefix, prefix_len)
+		  : router_show_routes(router, limit);
 	select_rows(rows, "port", port);
-	if (select_prefix(rows, to, complaint))
-		return rows;
-	json_decref(rows);
-	return NULL;
-}
-
-/* The port that has address as its own, or NULL. */
-static const char *own_port(const json_t *ports, const char *address)
-{
-	for (size_t i = 0; i < json_array_size(ports); i++) {
-		const json_t *port = json_array_get(ports, i);
-		char addresses[4096], *save = NULL;
-
-		snprintf(addresses, sizeof(addresses), "%s", text_of(port, "addresses"));
-		for (char *a = strtok_r(addresses, " ", &save); a; a = strtok_r(NULL, " ", &save)) {
-			a[strcspn(a, "/")] = 0;
-			if (!strcmp(a, address))
-				return text_of(port, "name");
-		}
-	}
-	return NULL;
-}
-
-/* Longest prefix first, then lowest metric, as the FIB chooses. */
-static const json_t *best_route(const json_t *rows, be32 address)
-{
-	const json_t *best = NULL;
-	int best_len = -1;
-	json_int_t best_metric = 0;
-
-	for (size_t i = 0; i < json_array_size(rows); i++) {
-		const json_t *row = json_array_get(rows, i);
-		json_int_t metric = json_integer_value(json_object_get(row, "metric"));
-		be32 prefix;
-		uint8_t len;
-
-		if (strcmp(text_of(row, "state"), "used") ||
-		    !request_prefix(text_of(row, "to"), &prefix, &len) ||
-		    !ip4_in_prefix(address, prefix, len))
-			continue;
-		if (len < best_len || (len == best_len && metric >= best_metric))
-			continue;
-		best = row;
-		best_len = len;
-		best_metric = metric;
-	}
-	return best;
-}
-
-static json_t *found_route(const char *address, const json_t *route)
-{
-	json_t *row = json_pack("{s:s}", "destination", address);
-
-	json_object_update(row, (json_t *)route);
-	return json_pack("[o]", row);
+	return rows;
 }
 
 static json_t *route_get(struct router *router, json_t *arguments, struct complaint *complaint)
 {
 	const char *address = NULL;
-	const json_t *route;
-	json_t *ports, *rows, *found = NULL;
 	be32 wanted;
+	json_t *rows;
 
 	if (json_unpack_ex(arguments, NULL, JSON_STRICT, "{s:s}", "address", &address) ||
 	    !config_parse_address(address, &wanted)) {
 		complain(complaint, 2, "such as 192.168.0.2", "route get wants one IPv4 address");
 		return NULL;
 	}
-	ports = router_show_ports(router);
-	if (own_port(ports, address))
-		found = json_pack("[{s:s, s:s, s:s}]", "destination", address, "type", "local",
-				  "port", own_port(ports, address));
-	json_decref(ports);
-	if (found)
-		return found;
-	rows = router_show_routes(router, REQUEST_ROUTES + 1);
-	route = best_route(rows, wanted);
-	if (json_array_size(rows) > REQUEST_ROUTES)
-		complain(complaint, 1, "tsuji trace shows what becomes of packets",
-			 "route get answers for at most %d routes", REQUEST_ROUTES);
-	else if (route)
-		found = found_route(address, route);
-	else
-		complain(complaint, 1, NULL, "no route to %s", address);
+	rows = router_route_get(router, wanted);
+	if (json_array_size(rows))
+		return rows;
 	json_decref(rows);
-	return found;
+	complain(complaint, 1, NULL, "no route to %s", address);
+	return NULL;
 }
 
 static json_t *route_add(struct router *router, json_t *arguments, struct complaint *complaint)
@@ -329,6 +249,185 @@ static json_t *neigh_flush(struct router *router, json_t *arguments, struct comp
 	return json_pack("[{s:i}]", "flushed", router_neigh_flush(router, port));
 }
 
+/* -- fdb -- */
+
+/* Complains unless the router has that port or bridge; NULL: not asked for. */
+static bool check_names(struct router *router, const char *port, const char *bridge,
+			struct complaint *complaint)
+{
+	json_t *rows = port	? router_show_ports(router)
+		       : bridge ? router_show_bridges(router)
+				: NULL;
+	const char *name = port ? port : bridge;
+	bool found = !rows;
+
+	for (size_t i = 0; i < json_array_size(rows) && !found; i++)
+		found = !strcmp(text_of(json_array_get(rows, i), "name"), name);
+	if (!found)
+		complain_no_name(rows, port ? "port" : "bridge", name, complaint);
+	json_decref(rows);
+	return found && (!port || check_names(router, NULL, bridge, complaint));
+}
+
+static json_t *fdb_show(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	const char *mac = NULL, *port = NULL, *bridge = NULL;
+	json_error_t error;
+	json_t *rows;
+
+	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s?s, s?s, s?s}", "mac", &mac, "port",
+			   &port, "bridge", &bridge)) {
+		complain(complaint, 2, NULL, "malformed request: %s", error.text);
+		return NULL;
+	}
+	if (!check_names(router, port, bridge, complaint))
+		return NULL;
+	rows = router_show_fdb(router);
+	select_rows(rows, "mac", mac);
+	select_rows(rows, "port", port);
+	select_rows(rows, "bridge", bridge);
+	return rows;
+}
+
+static json_t *fdb_add(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	struct request_station station;
+	struct refusal why = {0};
+
+	if (!request_station(arguments, true, &station, complaint))
+		return NULL;
+	return router_fdb_add(router, station.mac, station.port, &why) ? refuse(&why, complaint)
+								       : json_array();
+}
+
+/* Named by its port, the entry has to be there; its bridge is then the port's. */
+static bool find_station_bridge(struct router *router, struct request_station *station,
+				struct complaint *complaint)
+{
+	char mac[18];
+	json_t *rows;
+	size_t n;
+
+	if (!*station->port)
+		return true;
+	if (!check_names(router, station->port, NULL, complaint))
+		return false;
+	config_format_mac(station->mac, mac);
+	rows = router_show_fdb(router);
+	select_rows(rows, "mac", mac);
+	select_rows(rows, "port", station->port);
+	n = json_array_size(rows);
+	if (n)
+		snprintf(station->bridge, sizeof(station->bridge), "%s",
+			 text_of(json_array_get(rows, 0), "bridge"));
+	json_decref(rows);
+	return n || complain(complaint, 1, "tsuji fdb show lists them", "%s is not on port %s", mac,
+			     station->port);
+}
+
+static json_t *fdb_del(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	struct request_station station;
+	struct refusal why = {0};
+
+	if (!request_station(arguments, false, &station, complaint) ||
+	    !find_station_bridge(router, &station, complaint))
+		return NULL;
+	return router_fdb_del(router, station.mac, *station.bridge ? station.bridge : NULL, &why)
+		       ? refuse(&why, complaint)
+		       : json_array();
+}
+
+static json_t *fdb_flush(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	const char *port = NULL, *bridge = NULL;
+	json_error_t error;
+
+	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s?s, s?s}", "port", &port, "bridge",
+			   &bridge) ||
+	    (port && bridge)) {
+		complain(complaint, 2, "fdb flush takes port or bridge", "malformed request");
+		return NULL;
+	}
+	if (!check_names(router, port, bridge, complaint))
+		return NULL;
+	return json_pack("[{s:i}]", "flushed", router_fdb_flush(router, port ? port : bridge));
+}
+
+static json_t *bridge_show(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	const char *name = NULL;
+	json_error_t error;
+	json_t *rows;
+
+	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s?s}", "name", &name)) {
+		complain(complaint, 2, NULL, "malformed request: %s", error.text);
+		return NULL;
+	}
+	if (!check_names(router, NULL, name, complaint))
+		return NULL;
+	rows = router_show_bridges(router);
+	select_rows(rows, "name", name);
+	return rows;
+}
+
+/* -- nat, filter -- */
+
+static json_t *nat_show(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	struct nat_filter filter;
+	json_int_t limit;
+
+	if (!request_sessions(arguments, &filter, &limit, complaint))
+		return NULL;
+	return router_show_nat(router, &filter, limit < 0 ? REQUEST_ROWS + 1 : limit);
+}
+
+static json_t *nat_flush(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	struct nat_filter filter;
+
+	if (!request_sessions(arguments, &filter, NULL, complaint))
+		return NULL;
+	return json_pack("[{s:I}]", "flushed", (json_int_t)router_nat_flush(router, &filter));
+}
+
+static json_t *nat_age(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	const char *by = NULL;
+	json_error_t error;
+	uint64_t by_ns;
+
+	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s:s}", "by", &by)) {
+		complain(complaint, 2, "nat age takes by, such as 5m", "malformed request: %s",
+			 error.text);
+		return NULL;
+	}
+	if (!request_duration(by, &by_ns, complaint))
+		return NULL;
+	router_nat_age(router, by_ns);
+	return json_array();
+}
+
+/* True with nothing asked for; else complained. */
+static bool takes_nothing(const json_t *arguments, const char *what, struct complaint *complaint)
+{
+	return !json_object_size(arguments) ||
+	       complain(complaint, 2, NULL, "%s takes no arguments", what);
+}
+
+static json_t *nat_rules(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	return takes_nothing(arguments, "nat rules", complaint) ? router_show_nat_rules(router)
+								: NULL;
+}
+
+static json_t *filter_show(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	return takes_nothing(arguments, "filter show", complaint) ? router_show_filter(router)
+								  : NULL;
+}
+
 /* -- drops, stats -- */
 
 static json_t *drops_show(struct router *router, json_t *arguments, struct complaint *complaint)
@@ -345,10 +444,8 @@ static json_t *drops_show(struct router *router, json_t *arguments, struct compl
 
 static json_t *stats_show(struct router *router, json_t *arguments, struct complaint *complaint)
 {
-	if (json_object_size(arguments)) {
-		complain(complaint, 2, NULL, "stats takes no arguments");
+	if (!takes_nothing(arguments, "stats", complaint))
 		return NULL;
-	}
 	return json_pack("[o]", router_show_stats(router));
 }
 
@@ -356,12 +453,17 @@ static const struct handler {
 	const char *command, *verb;
 	json_t *(*run)(struct router *router, json_t *arguments, struct complaint *complaint);
 } handlers[] = {
-	{"port", "show", port_show},   {"route", "show", route_show},
-	{"route", "get", route_get},   {"route", "add", route_add},
-	{"route", "del", route_del},   {"route", "flush", route_flush},
-	{"neigh", "show", neigh_show}, {"neigh", "add", neigh_add},
-	{"neigh", "del", neigh_del},   {"neigh", "flush", neigh_flush},
-	{"drops", "show", drops_show}, {"stats", "show", stats_show},
+	{"port", "show", port_show},	 {"route", "show", route_show},
+	{"route", "get", route_get},	 {"route", "add", route_add},
+	{"route", "del", route_del},	 {"route", "flush", route_flush},
+	{"neigh", "show", neigh_show},	 {"neigh", "add", neigh_add},
+	{"neigh", "del", neigh_del},	 {"neigh", "flush", neigh_flush},
+	{"fdb", "show", fdb_show},	 {"fdb", "add", fdb_add},
+	{"fdb", "del", fdb_del},	 {"fdb", "flush", fdb_flush},
+	{"drops", "show", drops_show},	 {"stats", "show", stats_show},
+	{"bridge", "show", bridge_show}, {"nat", "show", nat_show},
+	{"nat", "rules", nat_rules},	 {"nat", "flush", nat_flush},
+	{"nat", "age", nat_age},	 {"filter", "show", filter_show},
 };
 
 json_t *answer_request(struct router *router, const char *command, const char *verb,

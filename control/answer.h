@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * answer.h - what the daemon answers to one request: the router's tables as rows, a change
- * made, or a complaint. trace and reload are the server's own (server.h).
+ * made, or a complaint. trace, fdb watch and reload are the server's own (server.h).
  *
  * Thread: control's. Every answer is a new object that the caller owns; NULL only when
  * memory is short.

@@ -14,6 +14,16 @@ static const char *plural(size_t n)
 	return n == 1 ? "" : "s";
 }
 
+static void summarize(const struct config *config, char *summary, size_t size)
+{
+	char bridges[32] = "";
+	if (config->n_bridges)
+		snprintf(bridges, sizeof(bridges), ", %u bridge%s", config->n_bridges,
+			 plural(config->n_bridges));
+	snprintf(summary, size, "%u port%s%s, %zu route%s", config->n_ports,
+		 plural(config->n_ports), bridges, config->n_routes, plural(config->n_routes));
+}
+
 /* True if the file is right; then what is in it, for the line that says so. */
 static bool check_file(struct diag *diag, char *summary, size_t size)
 {
@@ -28,8 +38,7 @@ static bool check_file(struct diag *diag, char *summary, size_t size)
 	}
 	struct config *config = config_read(diag);
 	if (config)
-		snprintf(summary, size, "%u port%s, %zu route%s", config->n_ports,
-			 plural(config->n_ports), config->n_routes, plural(config->n_routes));
+		summarize(config, summary, size);
 	config_free(config);
 	return config;
 }

@@ -2,8 +2,8 @@
 /*
  * commands.c - conversations with the daemon. There are three: one request and its answer;
  * a batch, where stdin is read and checked to its end before the first line is sent, so
- * that a mistake changes nothing; and a trace, which goes on until it has its packets or
- * is interrupted. What was understood is printed to stdout, all else to stderr.
+ * that a mistake changes nothing; and a stream (trace, fdb watch), which goes on until it
+ * has its packets or is interrupted. What was understood is printed to stdout, all else to stderr.
  */
 #include "commands.h"
 
@@ -51,18 +51,32 @@ static int print_refused(const json_t *answer)
 	return print_error(status_of(answer), text ? text : "refused", text_of(answer, "hint"));
 }
 
-/* More routes than a request without a limit shows: the last is there only to tell. */
-static void trim_routes(const json_t *request, json_t *rows)
+/* More routes or sessions than a request without a limit shows: the last is there only to tell. */
+static void trim_rows(const json_t *request, json_t *rows)
 {
-	if (strcmp(text_of(request, "command"), "route") ||
-	    json_object_size(json_object_get(request, "arguments")) ||
-	    json_array_size(rows) <= REQUEST_ROUTES)
+	const json_t *arguments = json_object_get(request, "arguments");
+	bool nat = !strcmp(text_of(request, "command"), "nat");
+
+	if (json_array_size(rows) <= REQUEST_ROWS ||
+	    (nat ? json_object_get(arguments, "limit") != NULL
+		 : strcmp(text_of(request, "command"), "route") || json_object_size(arguments)))
 		return;
-	json_array_remove(rows, REQUEST_ROUTES);
-	fprintf(stderr,
-		"tsuji: the first %d routes only\nhint: route show PREFIX, or route show limit 0 "
-		"for all\n",
-		REQUEST_ROUTES);
+	json_array_remove(rows, REQUEST_ROWS);
+	fprintf(stderr, "tsuji: the first %d %s only\nhint: %s\n", REQUEST_ROWS,
+		nat ? "sessions" : "routes",
+		nat ? "nat show ADDRESS, or nat show limit 0 for all"
+		    : "route show PREFIX, or route show limit 0 for all");
+}
+
+static const char *flushed_noun(const char *command, bool one)
+{
+	if (!strcmp(command, "neigh"))
+		return one ? "neighbour" : "neighbours";
+	if (!strcmp(command, "fdb"))
+		return one ? "entry" : "entries";
+	if (!strcmp(command, "nat"))
+		return one ? "session" : "sessions";
+	return one ? "route" : "routes";
 }
 
 static void print_change(const char *command, const json_t *rows)
@@ -70,11 +84,32 @@ static void print_change(const char *command, const json_t *rows)
 	const json_t *row = json_array_get(rows, 0), *flushed = json_object_get(row, "flushed");
 
 	if (flushed)
-		printf("%" JSON_INTEGER_FORMAT " %s%s flushed\n", json_integer_value(flushed),
-		       !strcmp(command, "neigh") ? "neighbour" : command,
-		       json_integer_value(flushed) == 1 ? "" : "s");
+		printf("%" JSON_INTEGER_FORMAT " %s flushed\n", json_integer_value(flushed),
+		       flushed_noun(command, json_integer_value(flushed) == 1));
 	if (text_of(row, "summary"))
 		printf("%s\n", text_of(row, "summary"));
+}
+
+static void print_table(const char *command, const json_t *rows, const struct options *options)
+{
+	if (!strcmp(command, "port"))
+		table_ports(stdout, rows, options->statistics);
+	else if (!strcmp(command, "route"))
+		table_routes(stdout, rows);
+	else if (!strcmp(command, "neigh"))
+		table_neighs(stdout, rows);
+	else if (!strcmp(command, "fdb"))
+		table_fdb(stdout, rows);
+	else if (!strcmp(command, "bridge"))
+		table_bridges(stdout, rows);
+	else if (!strcmp(command, "nat"))
+		table_sessions(stdout, rows);
+	else if (!strcmp(command, "filter"))
+		table_filter(stdout, rows);
+	else if (!strcmp(command, "drops"))
+		table_drops(stdout, rows);
+	else
+		table_stats(stdout, rows);
 }
 
 static void print_rows(const json_t *request, json_t *rows, const struct options *options)
@@ -82,23 +117,17 @@ static void print_rows(const json_t *request, json_t *rows, const struct options
 	const char *command = text_of(request, "command"), *verb = text_of(request, "verb");
 
 	if (!strcmp(verb, "show"))
-		trim_routes(request, rows);
+		trim_rows(request, rows);
 	if (options->json)
 		table_json(stdout, rows);
 	else if (!strcmp(verb, "get"))
 		table_route_found(stdout, rows);
+	else if (!strcmp(verb, "rules"))
+		table_nat_rules(stdout, rows);
 	else if (strcmp(verb, "show"))
 		print_change(command, rows);
-	else if (!strcmp(command, "port"))
-		table_ports(stdout, rows, options->statistics);
-	else if (!strcmp(command, "route"))
-		table_routes(stdout, rows);
-	else if (!strcmp(command, "neigh"))
-		table_neighs(stdout, rows);
-	else if (!strcmp(command, "drops"))
-		table_drops(stdout, rows);
 	else
-		table_stats(stdout, rows);
+		print_table(command, rows, options);
 }
 
 /* -- conversations -- */
@@ -139,21 +168,44 @@ static int ask_once(struct client *client, const json_t *request, const struct o
 	return status;
 }
 
-/* Prints the walks of one answer; n counts those printed. */
-static void print_walks(const json_t *answer, size_t *n, const struct options *options)
+/* Walks are one array as other rows are; events, which never end, an object a line. */
+static bool is_watch(const json_t *request)
 {
-	const json_t *walks = json_object_get(answer, "rows");
+	return !strcmp(text_of(request, "verb"), "watch");
+}
 
-	for (size_t i = 0; i < json_array_size(walks); i++, ++*n) {
-		if (options->json)
-			table_json_row(stdout, json_array_get(walks, i), *n);
-		else
-			table_walk(stdout, json_array_get(walks, i));
+static void print_streamed(const json_t *request, const json_t *row, size_t n,
+			   const struct options *options)
+{
+	if (!options->json && is_watch(request)) {
+		table_fdb_event(stdout, row);
+	} else if (!options->json) {
+		table_walk(stdout, row);
+	} else if (is_watch(request)) {
+		json_dumpf(row, stdout, JSON_COMPACT);
+		putchar('\n');
+	} else {
+		table_json_row(stdout, row, n);
 	}
+}
+
+/* Prints the rows of one answer; n counts those printed. */
+static void print_stream(const json_t *request, const json_t *answer, size_t *n,
+			 const struct options *options)
+{
+	const json_t *rows = json_object_get(answer, "rows");
+
+	for (size_t i = 0; i < json_array_size(rows); i++, ++*n)
+		print_streamed(request, json_array_get(rows, i), *n, options);
 	fflush(stdout);
 }
 
-static int trace(struct client *client, const json_t *request, const struct options *options)
+static bool is_stream(const json_t *request)
+{
+	return !strcmp(text_of(request, "command"), "trace") || is_watch(request);
+}
+
+static int stream(struct client *client, const json_t *request, const struct options *options)
 {
 	int stop_fd = process_interrupts(), status = 0;
 	struct refusal why = {0};
@@ -161,7 +213,7 @@ static int trace(struct client *client, const json_t *request, const struct opti
 	size_t n = 0;
 
 	client_send(client, request);
-	while (more && !status) {
+	while (more && !status && !ferror(stdout)) {
 		json_t *answer = client_receive(client, stop_fd, &why);
 
 		if (!answer) {
@@ -174,12 +226,13 @@ static int trace(struct client *client, const json_t *request, const struct opti
 		if (status)
 			print_refused(answer);
 		else if (!began && more)
-			fputs("tsuji: tracing; interrupt ends it\n", stderr);
+			fprintf(stderr, "tsuji: %s; interrupt ends it\n",
+				is_watch(request) ? "watching" : "tracing");
 		began |= !status;
-		print_walks(answer, &n, options);
+		print_stream(request, answer, &n, options);
 		json_decref(answer);
 	}
-	if (options->json && began)
+	if (options->json && began && !is_watch(request))
 		table_json_end(stdout, n);
 	return status;
 }
@@ -199,7 +252,8 @@ static bool is_batch(int argc, char **argv)
 	static const char *const verbs[] = {"show", "add", "delete", "flush", NULL};
 	int verb = argc == 3 && !strcmp(argv[2], "-") ? grammar_match(argv[1], verbs) : -1;
 
-	return (verb == 1 || verb == 2) && (!strcmp(argv[0], "route") || !strcmp(argv[0], "neigh"));
+	return (verb == 1 || verb == 2) &&
+	       (!strcmp(argv[0], "route") || !strcmp(argv[0], "neigh") || !strcmp(argv[0], "fdb"));
 }
 
 static char *read_all(FILE *in)
@@ -382,8 +436,8 @@ int commands_run(int argc, char **argv, const struct options *options)
 	}
 	status = connect_to(&client, options);
 	if (!status) {
-		status = strcmp(argv[0], "trace") ? ask_once(&client, request, options)
-						  : trace(&client, request, options);
+		status = is_stream(request) ? stream(&client, request, options)
+					    : ask_once(&client, request, options);
 		client_close(&client);
 	}
 	json_decref(request);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * commands.h - the commands that ask the daemon: port, route, neigh, drops, stats, trace
- * and reload. Their words become a request (grammar.h), the answer becomes text or JSON (table.h).
+ * commands.h - the commands that ask the daemon: port, route, neigh, fdb, bridge, nat,
+ * filter, drops, stats, trace and reload. Their words become a request (grammar.h), the
+ * answer becomes text or JSON (table.h).
  */
 #ifndef TSUJI_COMMANDS_H
 #define TSUJI_COMMANDS_H

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * config - the router file, read from the top: ports first, since routes and neighbours
- * are checked against their subnets; then lanes and the frame pool.
+ * config - the router file, read from the top: ports, then the bridges that some of them
+ * are in, since routes, neighbours and the rules of nat and filter are checked against the
+ * subnets of both; then sessions, lanes and the frame pool.
  *
  * A mistake costs the value it is in, and reading goes on. Only at the end do errors
  * decide: a struct config that anybody gets has none.
  */
 #include "config_reader.h"
-#include "../dataplane/packet.h"
 
 #include <stdlib.h>
 
-enum { PORTS, ROUTES, NEIGHBOURS, LANES, FRAMES, BRIDGES, NAT, FILTER, N_KEYS };
+enum { PORTS, ROUTES, NEIGHBOURS, LANES, FRAMES, BRIDGES, NAT, FILTER, SESSIONS, N_KEYS };
 static const char *const file_keys[] = {
 	[PORTS] = "ports",
 	[ROUTES] = "routes",
@@ -21,33 +21,7 @@ static const char *const file_keys[] = {
 	[BRIDGES] = "bridges",
 	[NAT] = "nat",
 	[FILTER] = "filter",
-	NULL,
-};
-
-enum {
-	PORT_ADDRESSES,
-	PORT_MTU,
-	PORT_XDP,
-	PORT_LEARNING,
-	PORT_FLOOD,
-	PORT_ISOLATED,
-	PORT_MIRROR,
-	N_PORT_KEYS
-};
-static const char *const port_keys[] = {
-	[PORT_ADDRESSES] = "addresses",
-	[PORT_MTU] = "mtu",
-	[PORT_XDP] = "xdp",
-	[PORT_LEARNING] = "learning",
-	[PORT_FLOOD] = "flood",
-	[PORT_ISOLATED] = "isolated",
-	[PORT_MIRROR] = "mirror",
-	NULL,
-};
-static const char *const xdp_words[] = {
-	[XDP_AUTO] = "auto",
-	[XDP_NATIVE] = "native",
-	[XDP_GENERIC] = "generic",
+	[SESSIONS] = "sessions",
 	NULL,
 };
 
@@ -66,145 +40,54 @@ static const char *const transmit_words[] = {
 };
 static const char *const far_end_words[] = {"leave", "prepare", NULL};
 
+enum {
+	SESSIONS_MAX,
+	SESSIONS_PER_HOST,
+	SESSIONS_TCP_ESTABLISHED,
+	SESSIONS_TCP_TRANSITORY,
+	SESSIONS_UDP,
+	SESSIONS_ICMP,
+	SESSIONS_OTHER,
+	N_SESSION_KEYS
+};
+static const char *const session_keys[] = {
+	[SESSIONS_MAX] = "max",
+	[SESSIONS_PER_HOST] = "per-host",
+	[SESSIONS_TCP_ESTABLISHED] = "tcp-established",
+	[SESSIONS_TCP_TRANSITORY] = "tcp-transitory",
+	[SESSIONS_UDP] = "udp",
+	[SESSIONS_ICMP] = "icmp",
+	[SESSIONS_OTHER] = "other",
+	NULL,
+};
+/* How long a session may be silent, and how short its rule lets that be. */
+static const struct {
+	size_t offset; /* in struct config_sessions */
+	unsigned floor_s;
+	const char *rule;
+} session_times[] = {
+	[SESSIONS_TCP_ESTABLISHED] = {offsetof(struct config_sessions, tcp_established_s), 7440,
+				      "RFC 5382 REQ-5"},
+	[SESSIONS_TCP_TRANSITORY] = {offsetof(struct config_sessions, tcp_transitory_s), 240,
+				     "RFC 5382 REQ-5"},
+	[SESSIONS_UDP] = {offsetof(struct config_sessions, udp_s), 120, "RFC 4787 REQ-5"},
+	[SESSIONS_ICMP] = {offsetof(struct config_sessions, icmp_s), 60, "RFC 5508 REQ-1"},
+	[SESSIONS_OTHER] = {offsetof(struct config_sessions, other_s), 1, NULL},
+};
+static const struct config_sessions session_defaults = {
+	.max = 262144,
+	.tcp_established_s = 7440,
+	.tcp_transitory_s = 240,
+	.udp_s = 300,
+	.icmp_s = 60,
+	.other_s = 300,
+};
+
+/* A table of 16 is full at once, which labs may want; a silence of 30 days is none of a session. */
+enum { SESSIONS_LEAST = 16, SESSIONS_MOST = 1 << 22, SESSION_SILENT_MAX_S = 30 * 24 * 3600 };
+
 /* A frame of 2 KiB each: from 2 MiB, where a ring of each port still gets some, to 2 GiB. */
 enum { FRAMES_MIN = 1024, FRAMES_MAX = 1 << 20, FRAMES_DEFAULT = 16384, FRAMES_STEP = 64 };
-/* The largest MTU a user may mean; above MTU_ROUTER_MAX they are told why not. */
-enum { MTU_JUMBO = 65535 };
-
-static void refuse_unbuilt(struct diag *diag, const struct yaml_entry *entry, const char *instead)
-{
-	if (entry->key)
-		diag_error(diag, yaml_place(entry->key), "leave it out",
-			   "%s: is not supported yet: %s", entry->key->text, instead);
-}
-
-/* ---- ports ---- */
-
-static void read_mtu(struct config_reader *r, const struct yaml_node *node, unsigned *mtu)
-{
-	uint32_t value;
-	if (!yaml_read_number(r->diag, node, "mtu", MTU_MIN, MTU_JUMBO, &value))
-		return;
-	if (value > MTU_ROUTER_MAX)
-		diag_error(r->diag, yaml_place(node),
-			   "the largest frame of the pool is 4 KiB, which carries an MTU of 3498 "
-			   "beside what the kernel keeps there",
-			   "mtu: %u does not fit into one frame", value);
-	*mtu = value;
-}
-
-static void read_port(struct config_reader *r, const struct yaml_node *key,
-		      struct config_port *port)
-{
-	struct yaml_entry keys[N_PORT_KEYS];
-	unsigned xdp = XDP_AUTO;
-	char what[CONFIG_NAME_SIZE + 8];
-	if (!config_read_name(r->diag, key, "a port's name", port->name))
-		snprintf(port->name, sizeof(port->name), "?");
-	port->at = yaml_place(key);
-	snprintf(what, sizeof(what), "port %s", port->name);
-	if (!yaml_read_map(r->diag, key->next, what, port_keys, keys))
-		return;
-	for (unsigned i = PORT_LEARNING; i <= PORT_MIRROR; i++)
-		refuse_unbuilt(r->diag, &keys[i], "this version routes between ports");
-	if (keys[PORT_ADDRESSES].value)
-		port->addresses = config_read_interfaces(r->diag, keys[PORT_ADDRESSES].value,
-							 "addresses", &port->n_addresses);
-	if (keys[PORT_MTU].value)
-		read_mtu(r, keys[PORT_MTU].value, &port->mtu);
-	if (keys[PORT_XDP].value &&
-	    yaml_read_choice(r->diag, keys[PORT_XDP].value, "xdp", xdp_words, &xdp))
-		port->xdp = xdp;
-}
-
-static void read_ports(struct config_reader *r, const struct yaml_node *node)
-{
-	struct config *config = r->config;
-	const struct yaml_node *key = yaml_first_key(r->diag, node, "ports");
-	size_t n = yaml_count(key) / 2;
-	if (n == 0 && (node->kind == YAML_MAP || node->kind == YAML_EMPTY))
-		diag_error(r->diag, yaml_place(node), "such as r0: {addresses: [192.168.1.1/24]}",
-			   "ports: lists no port");
-	if (n > PORT_MAX) {
-		diag_error(r->diag, yaml_place(node), NULL, "ports: lists %zu ports: at most %d", n,
-			   PORT_MAX);
-		n = PORT_MAX;
-	}
-	config->ports = config_alloc(r->diag, n, sizeof(*config->ports));
-	for (; config->ports && config->n_ports < n; key = key->next->next)
-		read_port(r, key, &config->ports[config->n_ports++]);
-}
-
-/* ---- what routes and neighbours ask of ports ---- */
-
-bool config_read_port_name(struct config_reader *r, const struct yaml_node *node, char *name,
-			   unsigned *port)
-{
-	const struct config *config = r->config;
-	const char *names[PORT_MAX + 1] = {NULL};
-	const char *text = yaml_read_text(r->diag, node, "port");
-	if (!text)
-		return false;
-	for (unsigned i = 0; i < config->n_ports; i++) {
-		if (!strcmp(config->ports[i].name, text)) {
-			memcpy(name, config->ports[i].name, CONFIG_NAME_SIZE);
-			*port = i;
-			return true;
-		}
-		names[i] = config->ports[i].name;
-	}
-	char hint[64] = "list it under ports:";
-	const char *nearest = diag_nearest(text, names);
-	if (nearest)
-		snprintf(hint, sizeof(hint), "did you mean \"%s\"?", nearest);
-	diag_error(r->diag, yaml_place(node), hint, "port: \"%.40s\" is not under ports:", text);
-	return false;
-}
-
-static void complain_no_subnet(struct config_reader *r, const struct yaml_node *node,
-			       const char *what, unsigned port)
-{
-	const char *hint = r->ports_broken ? "correct the addresses above first"
-					   : "addresses: says which subnets are connected";
-	if (port == SUBNET_ANY_PORT)
-		diag_error(r->diag, yaml_place(node), hint, "%s %s is on no connected subnet", what,
-			   node->text);
-	else
-		diag_error(r->diag, yaml_place(node), hint, "%s %s is on no subnet of %s", what,
-			   node->text, r->config->ports[port].name);
-}
-
-const struct subnet *config_find_station(struct config_reader *r, const struct yaml_node *node,
-					 const char *what, be32 address, unsigned port)
-{
-	char hint[96], buf[18];
-	if (r->subnets.overlap)
-		return NULL;
-	const struct subnet *own = subnet_find_own(&r->subnets, address);
-	if (own) {
-		snprintf(hint, sizeof(hint), "%s has it, on line %u",
-			 r->config->ports[own->port].name, own->address->at.line);
-		diag_error(r->diag, yaml_place(node), hint,
-			   "%s %s is an own address, not a neighbour's", what, node->text);
-		return NULL;
-	}
-	const struct subnet *subnet = subnet_find(&r->subnets, address, port);
-	if (!subnet) {
-		complain_no_subnet(r, node, what, port);
-		return NULL;
-	}
-	be32 first = be32_from(subnet->first);
-	if (config_is_subnet_end(address, first, subnet->address->prefix_len)) {
-		snprintf(hint, sizeof(hint), "no host in %s/%u can have it",
-			 config_format_address(first, buf), subnet->address->prefix_len);
-		diag_error(r->diag, yaml_place(node), hint, "%s %s is its subnet's %s address",
-			   what, node->text, be32_equal(address, first) ? "network" : "broadcast");
-		return NULL;
-	}
-	return subnet;
-}
-
-/* ---- the rest ---- */
 
 static void read_lanes(struct config_reader *r, const struct yaml_node *node)
 {
@@ -239,20 +122,71 @@ static void read_frames(struct config_reader *r, const struct yaml_node *node)
 	r->config->frames = frames;
 }
 
+static void read_session_time(struct config_reader *r, const struct yaml_node *node, unsigned key)
+{
+	unsigned *time_s = (unsigned *)((char *)&r->config->sessions + session_times[key].offset);
+	char hint[96];
+	uint32_t value;
+	if (!yaml_read_number(r->diag, node, session_keys[key], 1, SESSION_SILENT_MAX_S, &value))
+		return;
+	if (value < session_times[key].floor_s) {
+		snprintf(hint, sizeof(hint),
+			 "%u seconds or more; in a lab, `tsuji nat age` makes time pass",
+			 session_times[key].floor_s);
+		diag_error(r->diag, yaml_place(node), hint, "%s: %u is shorter than %s allows",
+			   session_keys[key], value, session_times[key].rule);
+		return;
+	}
+	*time_s = value;
+}
+
+static void read_sessions(struct config_reader *r, const struct yaml_node *node)
+{
+	struct config_sessions *sessions = &r->config->sessions;
+	struct yaml_entry keys[N_SESSION_KEYS];
+	if (!yaml_read_map(r->diag, node, "sessions", session_keys, keys))
+		return;
+	if (keys[SESSIONS_MAX].value)
+		yaml_read_number(r->diag, keys[SESSIONS_MAX].value, "max", SESSIONS_LEAST,
+				 SESSIONS_MOST, &sessions->max);
+	if (keys[SESSIONS_PER_HOST].value)
+		yaml_read_number(r->diag, keys[SESSIONS_PER_HOST].value, "per-host", 0,
+				 SESSIONS_MOST, &sessions->per_host);
+	for (unsigned i = SESSIONS_TCP_ESTABLISHED; i < N_SESSION_KEYS; i++)
+		if (keys[i].value)
+			read_session_time(r, keys[i].value, i);
+}
+
+/* misnamed: the file has unknown keys, one of which may have been meant as ports:. */
+static void read_all_ports(struct config_reader *r, const struct yaml_node *file,
+			   const struct yaml_entry *keys, bool misnamed)
+{
+	unsigned errors_before = r->diag->n_errors;
+	const struct yaml_node *bridges = keys[BRIDGES].value;
+	if (keys[PORTS].value)
+		config_read_ports(r, keys[PORTS].value);
+	if (bridges)
+		config_read_bridges(r, bridges);
+	config_finish_ports(r);
+	r->ports_broken = r->diag->n_errors > errors_before;
+	if (r->config->n_ports || r->ports_broken || misnamed)
+		return;
+	if (keys[PORTS].value)
+		diag_error(r->diag, yaml_place(keys[PORTS].value),
+			   "such as r0: {addresses: [192.168.1.1/24]}", "ports: lists no port");
+	else
+		diag_error(r->diag, yaml_place(file),
+			   "such as ports: {r0: {addresses: [192.168.1.1/24]}}",
+			   "a router needs ports:");
+}
+
 static void read_sections(struct config_reader *r, const struct yaml_node *node)
 {
 	struct yaml_entry keys[N_KEYS];
 	unsigned errors_before = r->diag->n_errors;
 	if (!yaml_read_map(r->diag, node, "a router file", file_keys, keys))
 		return;
-	unsigned errors_in_keys = r->diag->n_errors;
-	if (keys[PORTS].value)
-		read_ports(r, keys[PORTS].value);
-	else if (errors_in_keys == errors_before)
-		diag_error(r->diag, yaml_place(node),
-			   "such as ports: {r0: {addresses: [192.168.1.1/24]}}",
-			   "a router needs ports:");
-	r->ports_broken = r->diag->n_errors > errors_in_keys;
+	read_all_ports(r, node, keys, r->diag->n_errors > errors_before);
 	if (!subnet_table_init(&r->subnets, r->config, r->diag))
 		return;
 	subnet_table_check(&r->subnets, r->config, r->diag);
@@ -260,14 +194,17 @@ static void read_sections(struct config_reader *r, const struct yaml_node *node)
 		config_read_routes(r, keys[ROUTES].value);
 	if (keys[NEIGHBOURS].value)
 		config_read_neighbours(r, keys[NEIGHBOURS].value);
+	if (keys[NAT].value)
+		config_read_nat(r, keys[NAT].value);
+	if (keys[FILTER].value)
+		config_read_filter(r, keys[FILTER].value);
 	subnet_table_fini(&r->subnets);
+	if (keys[SESSIONS].value)
+		read_sessions(r, keys[SESSIONS].value);
 	if (keys[LANES].value)
 		read_lanes(r, keys[LANES].value);
 	if (keys[FRAMES].value)
 		read_frames(r, keys[FRAMES].value);
-	refuse_unbuilt(r->diag, &keys[BRIDGES], "this version routes between ports");
-	refuse_unbuilt(r->diag, &keys[NAT], "this version routes without translating addresses");
-	refuse_unbuilt(r->diag, &keys[FILTER], "this version forwards whatever it can route");
 }
 
 struct config *config_read_section(struct diag *diag, const struct yaml_node *node,
@@ -280,6 +217,7 @@ struct config *config_read_section(struct diag *diag, const struct yaml_node *no
 	config->lanes.flow_cache = true;
 	config->lanes.far_end_prepare = far_end_prepare;
 	config->frames = FRAMES_DEFAULT;
+	config->sessions = session_defaults;
 	struct config_reader reader = {.diag = diag, .config = config};
 	read_sections(&reader, node);
 	if (diag->n_errors == errors_before)
@@ -320,8 +258,15 @@ void config_free(struct config *config)
 		return;
 	for (unsigned i = 0; i < config->n_ports; i++)
 		free(config->ports[i].addresses);
+	for (unsigned i = 0; i < config->n_bridges; i++) {
+		free(config->bridges[i].ports);
+		free(config->bridges[i].addresses);
+	}
 	free(config->ports);
+	free(config->bridges);
 	free(config->routes);
 	free(config->neighbours);
+	free(config->nat);
+	free(config->filter);
 	free(config);
 }

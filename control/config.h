@@ -26,6 +26,29 @@ struct config_port {
 	unsigned n_addresses;
 	unsigned mtu;                     /* 68 to 3498; 0: the interface's own */
 	enum config_xdp xdp;
+
+	/* of a port in a bridge; the reader lists every bridged port here, named under ports: or not */
+	char bridge[CONFIG_NAME_SIZE];    /* empty: a routed port */
+	bool no_learning, no_flood, isolated;
+
+	char mirror[CONFIG_NAME_SIZE];    /* the port that gets a copy of all its frames; empty: none */
+};
+
+/*
+ * A bridge: its ports, and what makes it a routed interface (its leg). Its name stands
+ * wherever a port's may: in routes (port:), neighbours and mirror sources, not as a member
+ * or a mirror target. Ports and bridges are PORT_MAX together at most.
+ */
+struct config_bridge {
+	char name[CONFIG_NAME_SIZE];
+	struct place at;
+	unsigned *ports;                  /* indices in config.ports, in the file's order */
+	unsigned n_ports;
+	struct config_address *addresses; /* of the leg; none: it only bridges */
+	unsigned n_addresses;
+	unsigned aging_s;                 /* 300 */
+	struct mac mac;                   /* zero: the lowest MAC of its ports */
+	char mirror[CONFIG_NAME_SIZE];    /* of its ports that have none of their own; empty: none */
 };
 
 enum config_route_type { ROUTE_UNICAST, ROUTE_BLACKHOLE, ROUTE_UNREACHABLE, ROUTE_PROHIBIT };
@@ -47,15 +70,66 @@ struct config_neigh {
 	struct place at;
 };
 
+/* A rule's addresses and ports as written; what is left out is any. */
+struct config_prefix {
+	be32 address;
+	uint8_t len; /* 0: any */
+};
+struct config_ports {
+	uint16_t first, last; /* 0, 0: any */
+};
+
+enum config_nat_action { CONFIG_MASQUERADE, CONFIG_SNAT, CONFIG_DNAT };
+enum config_filtering { CONFIG_ADDRESS_PORT, CONFIG_ADDRESS, CONFIG_INDEPENDENT };
+
+struct config_nat {
+	enum config_nat_action action;
+	char out[CONFIG_NAME_SIZE], in[CONFIG_NAME_SIZE]; /* port or bridge; empty: not given */
+	struct config_prefix from, address;  /* from: masquerade, snat; address: dnat */
+	uint8_t protocol;                    /* tcp, udp, icmp, a number; 0: any */
+	struct config_ports port;            /* dnat */
+	be32 to_first, to_last;              /* to: a, or a-b */
+	struct config_ports to_port;         /* to: "a:port" or "a:p-q"; ports: p-q for source rules */
+	bool per_remote;                     /* mapping: */
+	enum config_filtering filtering;     /* filtering: */
+	struct place at;
+};
+
+enum config_filter_action { CONFIG_ACCEPT, CONFIG_DROP, CONFIG_REJECT };
+
+struct config_filter {
+	enum config_filter_action action;
+	uint8_t states; /* enum filter_state of dataplane/rules.h; 0: any */
+	char in[CONFIG_NAME_SIZE], out[CONFIG_NAME_SIZE];
+	struct config_prefix from, to;
+	uint8_t protocol;
+	struct config_ports sport, port; /* source and destination ports */
+	int icmp_type;                   /* -1: any */
+	struct place at;
+};
+
+/* sessions: {max: 262144, per-host: 0, tcp-established: 7440, tcp-transitory: 240, udp: 300, icmp: 60, other: 300} (seconds) */
+struct config_sessions {
+	unsigned max, per_host;
+	unsigned tcp_established_s, tcp_transitory_s, udp_s, icmp_s, other_s;
+};
+
 enum config_transmit { TRANSMIT_AUTO, TRANSMIT_SOCKET, TRANSMIT_BURST };
 
 struct config {
 	struct config_port *ports;
 	unsigned n_ports;
+	struct config_bridge *bridges;
+	unsigned n_bridges;
 	struct config_route *routes;
 	size_t n_routes;
 	struct config_neigh *neighbours;
 	unsigned n_neighbours;
+	struct config_nat *nat;
+	unsigned n_nat;
+	struct config_filter *filter;
+	unsigned n_filter;
+	struct config_sessions sessions;
 	struct {
 		enum config_transmit transmit; /* auto */
 		bool flow_cache;               /* on */
@@ -70,8 +144,13 @@ struct config {
  * errors), unknown keys (with the nearest known one), every value's form; duplicate
  * addresses; overlapping subnets of two ports; gateways on no connected subnet, equal to
  * an own address, or a network or broadcast address; two routes with the same prefix and metric; neighbours
- * outside their port's subnets; ports named but not listed; bridges, nat and filter (not
- * supported yet). A million routes are read in about a second.
+ * outside their port's subnets; ports named but not listed. A bridge has at least one port;
+ * a port is in one bridge at most, then has no addresses, and is routed through by nobody;
+ * only such a port has flags. A mirror is a listed port without addresses, bridge or mirror
+ * of its own. Rules of nat and filter that can never match are errors as far as they can be
+ * seen to be: values that exclude each other, packets that are not forwarded, an earlier
+ * rule for the same packets; a new address is one that a host can have. A million routes
+ * are read in about a second.
  */
 struct config *config_read(struct diag *diag);
 /* The same for a router file inside another. far_end_prepare: what lanes.far-end is if not given. */

@@ -29,7 +29,8 @@ static bool read_neigh(struct config_reader *r, const struct yaml_node *node,
 				   "the neighbour lacks %s:", neigh_keys[i]);
 	bool good =
 		keys[MAC].value && config_read_mac(r->diag, keys[MAC].value, "mac", &neigh->mac);
-	if (keys[PORT].value && !config_read_port_name(r, keys[PORT].value, neigh->port, &port))
+	if (keys[PORT].value &&
+	    !config_read_port_name(r, keys[PORT].value, "port", neigh->port, &port))
 		return false;
 	if (!keys[ADDRESS].value ||
 	    !config_read_address(r->diag, keys[ADDRESS].value, "address", &neigh->address))
@@ -37,7 +38,7 @@ static bool read_neigh(struct config_reader *r, const struct yaml_node *node,
 	const struct subnet *subnet =
 		config_find_station(r, keys[ADDRESS].value, "neighbour", neigh->address, port);
 	if (subnet)
-		memcpy(neigh->port, r->config->ports[subnet->port].name, CONFIG_NAME_SIZE);
+		memcpy(neigh->port, subnet_port_name(r->config, subnet->port), CONFIG_NAME_SIZE);
 	return good && subnet;
 }
 

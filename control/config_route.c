@@ -77,7 +77,8 @@ static bool read_way(struct config_reader *r, const struct yaml_entry *keys, boo
 			   "the route does not say where to");
 		return false;
 	}
-	if (keys[PORT].value && !config_read_port_name(r, keys[PORT].value, route->port, &port))
+	if (keys[PORT].value &&
+	    !config_read_port_name(r, keys[PORT].value, "port", route->port, &port))
 		return false;
 	if (!keys[VIA].value)
 		return true;

@@ -40,12 +40,32 @@ static int compare_addresses(const void *a, const void *b)
 	return order ? order : stands_before(x->at, y->at) ? -1 : 1;
 }
 
+const char *subnet_port_name(const struct config *config, unsigned port)
+{
+	return port < config->n_ports ? config->ports[port].name
+				      : config->bridges[port - config->n_ports].name;
+}
+
+static const struct config_address *port_addresses(const struct config *config, unsigned port,
+						   unsigned *n)
+{
+	if (port < config->n_ports) {
+		*n = config->ports[port].n_addresses;
+		return config->ports[port].addresses;
+	}
+	*n = config->bridges[port - config->n_ports].n_addresses;
+	return config->bridges[port - config->n_ports].addresses;
+}
+
 bool subnet_table_init(struct subnet_table *table, const struct config *config, struct diag *diag)
 {
 	*table = (struct subnet_table){0};
 	size_t n = 0;
-	for (unsigned i = 0; i < config->n_ports; i++)
-		n += config->ports[i].n_addresses;
+	unsigned n_ports = config->n_ports + config->n_bridges, n_addresses;
+	for (unsigned i = 0; i < n_ports; i++) {
+		port_addresses(config, i, &n_addresses);
+		n += n_addresses;
+	}
 	if (n == 0)
 		return true;
 	table->subnets = calloc(n, sizeof(*table->subnets));
@@ -53,9 +73,9 @@ bool subnet_table_init(struct subnet_table *table, const struct config *config, 
 		diag_error(diag, (struct place){0}, NULL, "out of memory");
 		return false;
 	}
-	for (unsigned i = 0; i < config->n_ports; i++) {
-		for (unsigned j = 0; j < config->ports[i].n_addresses; j++) {
-			const struct config_address *a = &config->ports[i].addresses[j];
+	for (unsigned i = 0; i < n_ports; i++) {
+		const struct config_address *a = port_addresses(config, i, &n_addresses);
+		for (unsigned j = 0; j < n_addresses; j++, a++) {
 			uint32_t mask = be32_host(ip4_mask(a->prefix_len));
 			table->subnets[table->n_subnets++] = (struct subnet){
 				.first = be32_host(a->address) & mask,
@@ -95,8 +115,8 @@ static void check_duplicates(struct subnet_table *table, const struct config *co
 			continue;
 		}
 		char hint[96], buf[18];
-		snprintf(hint, sizeof(hint), "port %s has it already, on line %u",
-			 config->ports[sorted[first]->port].name, b->at.line);
+		snprintf(hint, sizeof(hint), "%s has it already, on line %u",
+			 subnet_port_name(config, sorted[first]->port), b->at.line);
 		diag_error(diag, a->at, hint, "address %s is given twice",
 			   config_format_address(a->address, buf));
 		sorted[i]->duplicate = true;
@@ -112,9 +132,8 @@ static void complain_overlap(const struct subnet *a, const struct subnet *b,
 	const struct subnet *earlier = stands_before(a->address->at, b->address->at) ? a : b;
 	const struct subnet *later = earlier == a ? b : a;
 	char hint[128], mine[18], other[18];
-	snprintf(hint, sizeof(hint),
-		 "port %s has %s/%u, on line %u; a host can be on one side only",
-		 config->ports[earlier->port].name,
+	snprintf(hint, sizeof(hint), "%s has %s/%u, on line %u; a host can be on one side only",
+		 subnet_port_name(config, earlier->port),
 		 config_format_address(be32_from(earlier->first), other),
 		 earlier->address->prefix_len, earlier->address->at.line);
 	diag_error(diag, later->address->at, hint, "subnet %s/%u overlaps that of another port",

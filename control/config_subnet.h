@@ -3,6 +3,9 @@
  * config_subnet.h - the connected subnets of a router file: which port an address is
  * reached through, and which addresses are the router's own. A sorted array, for a file
  * may ask a million times.
+ *
+ * A bridge's leg is a port here: ports are numbered as in config.ports, and the legs
+ * follow them as in config.bridges.
  */
 #ifndef TSUJI_CONFIG_SUBNET_H
 #define TSUJI_CONFIG_SUBNET_H
@@ -12,7 +15,7 @@
 struct subnet {
 	uint32_t first, last; /* host order */
 	const struct config_address *address;
-	unsigned port;	/* index in config.ports */
+	unsigned port;	/* its number, or a leg's */
 	bool duplicate; /* complained about already */
 };
 
@@ -23,7 +26,10 @@ struct subnet_table {
 	bool overlap;  /* two ports claim the same addresses: answers may be of either */
 };
 
-/* The addresses of all ports; they stay the config's. False: out of memory, complained about. */
+/* The name of the port or bridge with that number. */
+const char *subnet_port_name(const struct config *config, unsigned port);
+
+/* The addresses of all ports and legs; they stay the config's. False: out of memory, complained about. */
 bool subnet_table_init(struct subnet_table *table, const struct config *config, struct diag *diag);
 void subnet_table_fini(struct subnet_table *table);
 /* Complains about addresses given twice and subnets of two ports that overlap. */

@@ -25,8 +25,7 @@ bool config_is_subnet_end(be32 address, be32 subnet, unsigned prefix_len)
 	return (address.raw & hosts) == 0 || (address.raw & hosts) == hosts;
 }
 
-/* Why no host can have this address, or NULL (RFC 1122 3.2.1.3, RFC 1112 4, RFC 6890). */
-static const char *unusable(be32 address)
+const char *config_unusable(be32 address)
 {
 	uint32_t first = be32_host(address) >> 24;
 	if (first == 0)
@@ -43,7 +42,7 @@ static const char *unusable(be32 address)
 static bool check_usable(struct diag *diag, const struct yaml_node *node, const char *what,
 			 be32 address)
 {
-	const char *why = unusable(address);
+	const char *why = config_unusable(address);
 	if (why)
 		diag_error(diag, yaml_place(node), why, "%s: %s cannot be a host's address", what,
 			   node->text);

@@ -32,6 +32,8 @@ bool config_read_mac(struct diag *diag, const struct yaml_node *node, const char
 bool config_read_name(struct diag *diag, const struct yaml_node *node, const char *what,
 		      char *name);
 
+/* Why no host can have this address, or NULL (RFC 1122 3.2.1.3, RFC 1112 4, RFC 6890). */
+const char *config_unusable(be32 address);
 /* True if address is the first or last of its subnet: no host there can have it (but /31, /32). */
 bool config_is_subnet_end(be32 address, be32 subnet, unsigned prefix_len);
 /* calloc() that complains. n may be zero: NULL then, without a complaint. */

@@ -274,6 +274,97 @@ static bool neigh_flush_words(struct words *words, json_t *arguments, struct com
 	       no_words(words, arguments, complaint);
 }
 
+static bool is_bridge_word(const char *word)
+{
+	return !strcmp(word, "bridge") || !strcmp(word, "br");
+}
+
+static bool take_station_mac(const char *word, json_t *arguments, struct complaint *complaint)
+{
+	struct mac mac;
+
+	if (!config_parse_mac(word, &mac))
+		return complain(complaint, 2, "such as 02:00:00:00:01:02",
+				"\"%s\" is not a MAC address", word);
+	return json_object_set_new(arguments, "mac", json_string(word)) == 0;
+}
+
+/* A MAC, port NAME, bridge NAME; and the words that bridge(8) has between them. */
+static bool fdb_word(const char *word, struct words *words, json_t *arguments,
+		     struct complaint *complaint)
+{
+	static const char *const known[] = {"port", "dev", "bridge", "br", NULL};
+
+	if (is_port_word(word) || !strcmp(word, "brport"))
+		return take_value(words, word, arguments, "port", complaint);
+	if (is_bridge_word(word))
+		return take_value(words, word, arguments, "bridge", complaint);
+	if (!strchr(word, ':') || json_object_get(arguments, "mac"))
+		return complain_word(word, known, complaint);
+	return take_station_mac(word, arguments, complaint);
+}
+
+static bool fdb_show_words(struct words *words, json_t *arguments, struct complaint *complaint)
+{
+	const char *word;
+
+	while ((word = next_word(words)))
+		if (!fdb_word(word, words, arguments, complaint))
+			return false;
+	return true;
+}
+
+/* Both fdb add and fdb del; bridge(8) says there where an entry goes and of what kind it is. */
+static bool station_words(struct words *words, json_t *arguments, bool whole,
+			  struct complaint *complaint)
+{
+	struct request_station station;
+	const char *word;
+
+	while ((word = next_word(words))) {
+		if (!strcmp(word, "master") || !strcmp(word, "static"))
+			continue;
+		if (!fdb_word(word, words, arguments, complaint))
+			return false;
+	}
+	if (!json_object_get(arguments, "mac"))
+		return complain(complaint, 2, "fdb add MAC port NAME",
+				"which station? A MAC address is missing");
+	return request_station(arguments, whole, &station, complaint);
+}
+
+static bool fdb_add_words(struct words *words, json_t *arguments, struct complaint *complaint)
+{
+	return station_words(words, arguments, true, complaint);
+}
+
+static bool fdb_del_words(struct words *words, json_t *arguments, struct complaint *complaint)
+{
+	return station_words(words, arguments, false, complaint);
+}
+
+static bool fdb_flush_words(struct words *words, json_t *arguments, struct complaint *complaint)
+{
+	if (!fdb_show_words(words, arguments, complaint))
+		return false;
+	if (json_object_get(arguments, "mac"))
+		return complain(complaint, 2, "fdb del MAC deletes one",
+				"fdb flush chooses by port or bridge");
+	return json_object_size(arguments) < 2 ||
+	       complain(complaint, 2, NULL, "port and bridge are both given");
+}
+
+static bool bridge_show_words(struct words *words, json_t *arguments, struct complaint *complaint)
+{
+	const char *name = next_word(words);
+
+	if (name && is_bridge_word(name) && words->n)
+		name = next_word(words);
+	if (name && json_object_set_new(arguments, "name", json_string(name)))
+		return complain(complaint, 2, NULL, "the name is not text");
+	return no_words(words, arguments, complaint);
+}
+
 static bool drops_words(struct words *words, json_t *arguments, struct complaint *complaint)
 {
 	static const char *const known[] = {"-a", "--all", NULL};
@@ -285,6 +376,58 @@ static bool drops_words(struct words *words, json_t *arguments, struct complaint
 		json_object_set_new(arguments, "all", json_true());
 	}
 	return true;
+}
+
+/* tcp, udp or icmp, an ADDRESS, port N; limit N if it is asked for. */
+static bool session_words(struct words *words, json_t *arguments, bool limited,
+			  struct complaint *complaint)
+{
+	static const char *const protocols[] = {"tcp", "udp", "icmp", NULL};
+	const char *const known[] = {"tcp", "udp", "icmp", "port", limited ? "limit" : NULL, NULL};
+	struct nat_filter filter;
+	json_int_t limit;
+	const char *word;
+
+	while ((word = next_word(words))) {
+		bool is_protocol = false;
+
+		for (size_t i = 0; protocols[i]; i++)
+			is_protocol |= !strcmp(word, protocols[i]);
+		if (!strcmp(word, "port") || (limited && !strcmp(word, "limit"))) {
+			if (!take_number(words, word, 0, arguments, word, complaint))
+				return false;
+		} else if (is_protocol && !json_object_get(arguments, "protocol")) {
+			json_object_set_new(arguments, "protocol", json_string(word));
+		} else if (is_prefix_word(word) && !json_object_get(arguments, "address")) {
+			json_object_set_new(arguments, "address", json_string(word));
+		} else {
+			return complain_word(word, known, complaint);
+		}
+	}
+	return request_sessions(arguments, &filter, limited ? &limit : NULL, complaint);
+}
+
+static bool nat_show_words(struct words *words, json_t *arguments, struct complaint *complaint)
+{
+	return session_words(words, arguments, true, complaint);
+}
+
+static bool nat_flush_words(struct words *words, json_t *arguments, struct complaint *complaint)
+{
+	return session_words(words, arguments, false, complaint);
+}
+
+static bool nat_age_words(struct words *words, json_t *arguments, struct complaint *complaint)
+{
+	const char *by = next_word(words);
+	uint64_t ns;
+
+	if (!by)
+		return complain(complaint, 2, "nat age 5m", "nat age wants a duration");
+	if (!request_duration(by, &ns, complaint))
+		return false;
+	json_object_set_new(arguments, "by", json_string(by));
+	return no_words(words, arguments, complaint);
 }
 
 /* Options, then an expression in as many words as its author likes. */
@@ -346,6 +489,27 @@ static const struct {
 	  {"flush", "flush", neigh_flush_words},
 	  {"list", "show", neigh_show_words},
 	  {"ls", "show", neigh_show_words}}},
+	{"fdb",
+	 {{"show", "show", fdb_show_words},
+	  {"add", "add", fdb_add_words},
+	  {"delete", "del", fdb_del_words},
+	  {"flush", "flush", fdb_flush_words},
+	  {"watch", "watch", no_words},
+	  {"list", "show", fdb_show_words},
+	  {"ls", "show", fdb_show_words}}},
+	{"bridge",
+	 {{"show", "show", bridge_show_words},
+	  {"list", "show", bridge_show_words},
+	  {"ls", "show", bridge_show_words}}},
+	{"nat",
+	 {{"show", "show", nat_show_words},
+	  {"rules", "rules", no_words},
+	  {"flush", "flush", nat_flush_words},
+	  {"age", "age", nat_age_words},
+	  {"list", "show", nat_show_words},
+	  {"ls", "show", nat_show_words}}},
+	{"filter",
+	 {{"show", "show", no_words}, {"list", "show", no_words}, {"ls", "show", no_words}}},
 	{"drops",
 	 {{"show", "show", drops_words},
 	  {"list", "show", drops_words},

@@ -3,11 +3,15 @@
  * lab_plan - a lab file as the commands that build it.
  *
  * Namespaces first, then the links, each made with both ends in place: no interface is
- * ever visible in the caller's namespace. Then each node: forwarding off (a new namespace
- * inherits it from the first one), loopback, addresses, links up, routes. A router's
- * kernel is given the addresses and routes of its router section too, so that what runs
- * in its namespace can answer beyond the connected subnets; what arrives still comes
+ * ever visible in the caller's namespace. (Names stand behind `name` and `dev`: an interface
+ * called a would be taken for `address`, abbreviated.) Then each node: forwarding off (a new
+ * namespace inherits it from the first one), loopback, addresses, links up, routes. A
+ * router's kernel is given the addresses and routes of its router section too, so that what
+ * runs in its namespace can answer beyond the connected subnets; what arrives still comes
  * through tsuji.
+ *
+ * There is no kernel bridge: bridged ports lose IPv6, as a kernel bridge's ports do, and
+ * the kernel hears nothing of a bridge's leg, neither its addresses nor the routes there.
  *
  * GRO goes on at a host's end that faces a router: it gives that veth the NAPI without
  * which the fast lanes cannot send to it. `far-end: leave` in the router section keeps
@@ -62,7 +66,7 @@ static void add_link(struct plan *plan, const struct lab *lab, const struct lab_
 		snprintf(end[i], sizeof(end[i]), "%s netns %s%s%s", e->name, netns, address, mtu);
 		free(netns);
 	}
-	add(plan, PLAN_IP, NULL, "link add %s type veth peer name %s", end[0], end[1]);
+	add(plan, PLAN_IP, NULL, "link add name %s type veth peer name %s", end[0], end[1]);
 }
 
 static bool names_prefix(const struct lab_node *node, const struct config_route *route)
@@ -83,6 +87,21 @@ static const char *prefix_text(be32 prefix, uint8_t prefix_len, char buf[24])
 	return buf;
 }
 
+/* The kernel has no such interface: the bridge is ours alone. */
+static bool leads_to_bridge(const struct config *router, const struct config_route *route)
+{
+	for (unsigned i = 0; i < router->n_bridges; i++) {
+		const struct config_bridge *bridge = &router->bridges[i];
+		if (!strcmp(route->port, bridge->name))
+			return true;
+		for (unsigned k = 0; k < bridge->n_addresses && !be32_is_zero(route->via); k++)
+			if (ip4_in_prefix(route->via, bridge->addresses[k].address,
+					  bridge->addresses[k].prefix_len))
+				return true;
+	}
+	return false;
+}
+
 /* The router section's addresses and routes; a route of the node itself goes first. */
 static void add_router_routes(struct plan *plan, const char *netns, const struct lab_node *node)
 {
@@ -95,7 +114,7 @@ static void add_router_routes(struct plan *plan, const char *netns, const struct
 	for (size_t i = 0; i < node->router->n_routes; i++) {
 		const struct config_route *route = &node->router->routes[i];
 		char prefix[24], via[32] = "", dev[32] = "", metric[24] = "", address[18];
-		if (names_prefix(node, route))
+		if (names_prefix(node, route) || leads_to_bridge(node->router, route))
 			continue;
 		if (!be32_is_zero(route->via))
 			snprintf(via, sizeof(via), " via %s",
@@ -125,6 +144,20 @@ static bool holds_address(const struct lab_interface *interface, be32 address)
 	return false;
 }
 
+/* Before any link comes up: then the kernel has sent nothing into the bridge. */
+static void add_router_ports(struct plan *plan, const char *netns, const struct lab_node *node)
+{
+	for (unsigned i = 0; i < node->router->n_ports; i++) {
+		const struct config_port *port = &node->router->ports[i];
+		const struct lab_interface *interface = lab_interface(node, port->name);
+		if (port->bridge[0])
+			add(plan, PLAN_IPV6_OFF, netns, "%s", port->name);
+		for (unsigned k = 0; k < port->n_addresses; k++)
+			if (!holds_address(interface, port->addresses[k].address))
+				add_address(plan, netns, port->name, &port->addresses[k]);
+	}
+}
+
 static void add_node(struct plan *plan, const struct lab *lab, unsigned index)
 {
 	const struct lab_node *node = &lab->nodes[index];
@@ -135,17 +168,12 @@ static void add_node(struct plan *plan, const struct lab *lab, unsigned index)
 		for (unsigned k = 0; k < node->interfaces[i].n_addresses; k++)
 			add_address(plan, netns, node->interfaces[i].name,
 				    &node->interfaces[i].addresses[k]);
-	for (unsigned i = 0; node->router && i < node->router->n_ports; i++) {
-		const struct config_port *port = &node->router->ports[i];
-		const struct lab_interface *interface = lab_interface(node, port->name);
-		for (unsigned k = 0; k < port->n_addresses; k++)
-			if (!holds_address(interface, port->addresses[k].address))
-				add_address(plan, netns, port->name, &port->addresses[k]);
-	}
-	add(plan, PLAN_IP, netns, "link set lo up");
+	if (node->router)
+		add_router_ports(plan, netns, node);
+	add(plan, PLAN_IP, netns, "link set dev lo up");
 	for (unsigned i = 0; i < node->n_interfaces; i++)
 		if (strcmp(node->interfaces[i].name, "lo"))
-			add(plan, PLAN_IP, netns, "link set %s up", node->interfaces[i].name);
+			add(plan, PLAN_IP, netns, "link set dev %s up", node->interfaces[i].name);
 	for (unsigned i = 0; i < node->n_routes; i++)
 		add(plan, PLAN_IP, netns, "route add %s via %s",
 		    prefix_text(node->routes[i].prefix, node->routes[i].prefix_len, prefix),
@@ -212,6 +240,13 @@ char *plan_command(const struct plan_step *step)
 		break;
 	case PLAN_SYSCTL:
 		n = asprintf(&text, "ip netns exec %s sysctl -qw %s", step->netns, step->text);
+		break;
+	case PLAN_IPV6_OFF: /* sysctl takes slashes too, and then lets a name's dots be */
+		n = asprintf(&text,
+			     strchr(step->text, '.')
+				     ? "ip netns exec %s sysctl -qw net/ipv6/conf/%s/disable_ipv6=1"
+				     : "ip netns exec %s sysctl -qw net.ipv6.conf.%s.disable_ipv6=1",
+			     step->netns, step->text);
 		break;
 	}
 	return n < 0 ? NULL : text;
@@ -292,6 +327,26 @@ static int run_sysctl(const struct plan_step *step, int stop_fd)
 	return failed;
 }
 
+/*
+ * With IPv6 the router's kernel talks into the bridge (its own multicast and router
+ * solicitations) where nobody asked it to: a nuisance, and no reason to give up.
+ */
+static void run_ipv6_off(const struct plan_step *step, int stop_fd)
+{
+	static const char script[] = "f=/proc/sys/net/ipv6/conf/$0/disable_ipv6; "
+				     "[ ! -d /proc/sys/net/ipv6 ] || echo 1 >\"$f\"";
+	char *argv[] = {"sh", "-c", (char *)script, step->text, NULL};
+	struct process_options options = {.netns = step->netns};
+	struct process_result result;
+	int error = process_run(argv, &options, TOOL_TIMEOUT_MS, stop_fd, &result);
+	if (error || (result.status && !result.interrupted))
+		fprintf(stderr,
+			"tsuji: warning: IPv6 stays on at %s in %s, whose kernel may send into "
+			"the bridge\n",
+			step->text, step->netns);
+	process_result_fini(&result);
+}
+
 /* A host without GRO is slower to reach, not wrong: said, and no reason to give up. */
 static void run_ethtool(const struct plan_step *step, int stop_fd)
 {
@@ -330,6 +385,9 @@ int plan_run(const struct plan *plan, int stop_fd)
 			break;
 		case PLAN_SYSCTL:
 			code = run_sysctl(step, stop_fd);
+			break;
+		case PLAN_IPV6_OFF:
+			run_ipv6_off(step, stop_fd);
 			break;
 		case PLAN_ETHTOOL:
 			run_ethtool(step, stop_fd);

@@ -8,9 +8,10 @@
 #include "labfile.h"
 
 enum plan_tool {
-	PLAN_IP,      /* a line for ip -batch */
-	PLAN_ETHTOOL, /* arguments of ethtool */
-	PLAN_SYSCTL,  /* KEY=VALUE */
+	PLAN_IP,       /* a line for ip -batch */
+	PLAN_ETHTOOL,  /* arguments of ethtool */
+	PLAN_SYSCTL,   /* KEY=VALUE */
+	PLAN_IPV6_OFF, /* an interface's name */
 };
 
 struct plan_step {

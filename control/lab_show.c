@@ -66,11 +66,23 @@ static void far_label(const struct lab *lab, const struct lab_end *end, char *bu
 	snprintf(buf, size, "%s:%s%s", lab->nodes[end->node].name, end->name, address);
 }
 
+/* The bridge that this port of the node is in, or "". */
+static const char *bridge_of(const struct lab_node *node, const char *name)
+{
+	for (unsigned i = 0; node->router && i < node->router->n_ports; i++)
+		if (!strcmp(node->router->ports[i].name, name))
+			return node->router->ports[i].bridge;
+	return "";
+}
+
 static void near_label(const struct lab *lab, const struct lab_end *end, char *buf, size_t size)
 {
+	const struct lab_node *node = &lab->nodes[end->node];
+	const char *bridge = bridge_of(node, end->name);
 	char address[48];
-	address_label(&lab->nodes[end->node], end->name, address, sizeof(address));
-	snprintf(buf, size, "%s%s", end->name, address);
+	address_label(node, end->name, address, sizeof(address));
+	snprintf(buf, size, "%s%s%s%s%s", end->name, bridge[0] ? " [" : "", bridge,
+		 bridge[0] ? "]" : "", address);
 }
 
 /* The end of link that is at node, or NULL. */
@@ -194,13 +206,28 @@ void lab_draw(const struct lab *lab)
 	lab_state_close(&state);
 }
 
-/* Routes and start commands of the nodes: what the drawing has no room for. */
+static void print_bridge(const struct lab_node *node, const struct config_bridge *bridge)
+{
+	char address[18];
+	printf("  %s: bridge %s", node->name, bridge->name);
+	for (unsigned i = 0; i < bridge->n_addresses; i++)
+		printf(" %s/%u", config_format_address(bridge->addresses[i].address, address),
+		       bridge->addresses[i].prefix_len);
+	for (unsigned i = 0; i < bridge->n_ports; i++)
+		printf("%s %s", i ? "," : ":", node->router->ports[bridge->ports[i]].name);
+	putchar('\n');
+}
+
+/* Bridges, routes and start commands of the nodes: what the drawing has no room for. */
 static void print_nodes(const struct lab *lab)
 {
 	char prefix[18], via[18];
 	bool any = false;
 	for (unsigned i = 0; i < lab->n_nodes; i++) {
 		const struct lab_node *node = &lab->nodes[i];
+		unsigned n_bridges = node->router ? node->router->n_bridges : 0;
+		for (unsigned k = 0; k < n_bridges; k++)
+			print_bridge(node, &node->router->bridges[k]);
 		for (unsigned k = 0; k < node->n_routes; k++) {
 			const struct lab_route *route = &node->routes[k];
 			if (route->prefix_len)
@@ -213,7 +240,7 @@ static void print_nodes(const struct lab *lab)
 		}
 		for (unsigned k = 0; k < node->n_start; k++)
 			printf("  %s: starts %s\n", node->name, node->start[k]);
-		any = any || node->n_routes || node->n_start;
+		any = any || n_bridges || node->n_routes || node->n_start;
 	}
 	if (any)
 		putchar('\n');
@@ -248,11 +275,12 @@ static int show_json(const struct lab *lab, const struct lab_state *state,
 		char *netns = lab_netns(lab, end->node);
 		address_label(node, end->name, address, sizeof(address));
 		pid_t pid = presence == LAB_UP ? lab_state_router(state, node->name) : 0;
-		json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:i, s:b, s:i}",
+		json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:i, s:b, s:i}",
 					"node", node->name,
 					"netns", netns,
 					"interface", end->name,
 					"address", address[0] ? address + 1 : "",
+					"bridge", bridge_of(node, end->name),
 					"router", node->router != NULL,
 					"peer_node", lab->nodes[far->node].name,
 					"peer_interface", far->name,

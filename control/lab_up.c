@@ -142,6 +142,17 @@ static bool log_says_ready(const char *path)
 	return ready;
 }
 
+static const char *trade(const struct config *router)
+{
+	for (unsigned i = 0; i < router->n_ports; i++)
+		if (router->ports[i].n_addresses)
+			return "routes";
+	for (unsigned i = 0; i < router->n_bridges; i++)
+		if (router->bridges[i].n_addresses)
+			return "routes";
+	return router->n_bridges ? "bridges" : "routes";
+}
+
 /* Waits for one router's `ready`; the others get there meanwhile. */
 static int await_router(const struct lab_state *state, const struct lab_node *node,
 			const struct lab_options *options, uint64_t deadline_ms)
@@ -165,7 +176,7 @@ static int await_router(const struct lab_state *state, const struct lab_node *no
 		print_tail(log);
 	}
 	if (!why && !options->quiet)
-		printf("%s: tsuji routes, pid %d\n", node->name,
+		printf("%s: tsuji %s, pid %d\n", node->name, trade(node->router),
 		       (int)lab_state_router(state, node->name));
 	free(log);
 	return why != NULL;

@@ -126,6 +126,12 @@ static bool read_endpoint(struct lab_reader *r, const struct yaml_node *node, st
 			   "every node has a lo: it cannot be on a link");
 		return false;
 	}
+	if (lab_router_bridge(&r->lab->nodes[index], end->name)) {
+		diag_error(r->diag, yaml_place(node), "links end at its ports",
+			   "%s is a bridge of %s, not an interface", end->name,
+			   r->lab->nodes[index].name);
+		return false;
+	}
 	end->node = (unsigned)index;
 	int i = lab_interface_index(r->diag, &r->lab->nodes[index], end->name, yaml_place(node));
 	if (i >= 0 && r->linked[index][i])
@@ -251,7 +257,8 @@ static void check_linked(struct lab_reader *r, unsigned index)
 	if (!node->name)
 		return;
 	for (unsigned i = 0; i < node->n_interfaces; i++)
-		if (!r->linked[index][i] && strcmp(node->interfaces[i].name, "lo"))
+		if (!r->linked[index][i] && strcmp(node->interfaces[i].name, "lo") &&
+		    !lab_router_bridge(node, node->interfaces[i].name))
 			complain_unlinked(r, node->interfaces[i].at, node,
 					  node->interfaces[i].name);
 	for (unsigned i = 0; node->router && i < node->router->n_ports; i++) {

@@ -188,6 +188,26 @@ static void read_start(struct diag *diag, const struct yaml_node *section, struc
 	}
 }
 
+bool lab_router_bridge(const struct lab_node *node, const char *name)
+{
+	return node->router && config_find_bridge(node->router, name);
+}
+
+static void refuse_interface(struct diag *diag, const struct lab_interface *interface,
+			     const struct config *router)
+{
+	int port = config_find_port(router, interface->name);
+	if (config_find_bridge(router, interface->name))
+		diag_error(diag, interface->at, "write its addresses and MAC inside router:",
+			   "%s is a bridge of the router", interface->name);
+	else if (interface->n_addresses && port >= 0)
+		diag_error(diag, interface->at,
+			   router->ports[port].bridge[0]
+				   ? "it is in a bridge: write them inside router:, at the bridge"
+				   : "write its addresses inside router:, under ports:",
+			   "%s is a port of the router", interface->name);
+}
+
 /* What a router says in its own section it cannot say here too. */
 static void check_router_keys(struct diag *diag, const struct yaml_entry *keys,
 			      const struct lab_node *node)
@@ -196,12 +216,7 @@ static void check_router_keys(struct diag *diag, const struct yaml_entry *keys,
 		diag_error(diag, yaml_place(keys[ROUTES].key), "write them inside router:",
 			   "a router's routes: are part of its router file");
 	for (unsigned i = 0; node->router && i < node->n_interfaces; i++)
-		for (unsigned j = 0; j < node->router->n_ports; j++)
-			if (node->interfaces[i].n_addresses &&
-			    !strcmp(node->interfaces[i].name, node->router->ports[j].name))
-				diag_error(diag, node->interfaces[i].at,
-					   "write its addresses inside router:, under ports:",
-					   "%s is a port of the router", node->interfaces[i].name);
+		refuse_interface(diag, &node->interfaces[i], node->router);
 }
 
 void lab_read_node(struct diag *diag, const struct yaml_node *key, struct lab_node *node)

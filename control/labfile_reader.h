@@ -24,6 +24,8 @@ char *lab_read_label(struct diag *diag, const struct yaml_node *node, const char
 char *lab_read_string(struct diag *diag, const struct yaml_node *node, const char *what);
 /* Reads the node at that key into *node. */
 void lab_read_node(struct diag *diag, const struct yaml_node *key, struct lab_node *node);
+/* True if the node is a router with a bridge of that name. */
+bool lab_router_bridge(const struct lab_node *node, const char *name);
 /* The place of that interface in node->interfaces, made if need be; -1: too many, complained. */
 int lab_interface_index(struct diag *diag, struct lab_node *node, const char *name,
 			struct place at);

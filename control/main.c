@@ -116,8 +116,35 @@ static const struct command {
 	 "usage: tsuji trace [-c COUNT] [EXPRESSION]\n"
 	 "  -c            ends after COUNT packets; else an interrupt ends it\n"
 	 "  EXPRESSION    of pcap-filter(7), such as: icmp and host 192.168.0.2\n"},
-	{"fdb", NULL, NULL, "tsuji: fdb: this version has no bridges yet\n"},
-	{"nat", NULL, NULL, "tsuji: nat: this version has no address translation yet\n"},
+	{"fdb", "which station is behind which port of a bridge", run_objects,
+	 "usage: tsuji fdb [show [MAC] [port NAME] [bridge NAME]]\n"
+	 "       tsuji fdb add MAC port NAME [master] [static]\n"
+	 "       tsuji fdb del MAC [port NAME | bridge NAME]\n"
+	 "       tsuji fdb add|del -\n"
+	 "       tsuji fdb flush [port NAME | bridge NAME]\n"
+	 "       tsuji fdb watch\n"
+	 "  add      a static entry: it neither ages nor moves\n"
+	 "  -        one entry per line from stdin, # for comments; all are checked before any is "
+	 "sent\n"
+	 "  flush    forgets what was learnt\n"
+	 "  watch    entries as they appear, move and go, until interrupted; with -j an object a "
+	 "line\n"
+	 "dev is accepted for port, and br for bridge.\n"},
+	{"bridge", "the bridges, their ports and what they have learnt", run_objects,
+	 "usage: tsuji bridge [show [NAME]]\n"},
+	{"nat", "who talks to whom, under which addresses", run_objects,
+	 "usage: tsuji nat [show [tcp|udp|icmp] [ADDRESS] [port N] [limit N]]\n"
+	 "       tsuji nat rules\n"
+	 "       tsuji nat flush [tcp|udp|icmp] [ADDRESS] [port N]\n"
+	 "       tsuji nat age DURATION\n"
+	 "  ADDRESS  of either end, before or after translation; so is the port, which of ICMP is "
+	 "the identifier\n"
+	 "  limit    sessions shown, 0 for all; 100000 if left out\n"
+	 "  rules    the rules of nat:, and how many sessions each has opened\n"
+	 "  flush    ends sessions\n"
+	 "  age      makes all sessions that much older, for labs: 30s, 5m, 2h\n"},
+	{"filter", "the rules of filter:, and what each has matched", run_objects,
+	 "usage: tsuji filter [show]\n"},
 	{"run", "the router itself, in the foreground", run_daemon,
 	 "usage: tsuji run -c FILE [-n NETNS]\n"
 	 "Takes over the ports of the router file and prints a line that is just \"ready\" when\n"
@@ -139,7 +166,6 @@ static const struct command {
 	{"demo", "a lab of two subnets, a ping, and one packet's walk", run_demo,
 	 "usage: tsuji demo\n"},
 	{"bench", NULL, NULL, "tsuji: bench: this version does not have it yet; try make bench\n"},
-	{"bridge", NULL, NULL, "tsuji: bridge: this version has no bridges yet\n"},
 	{"help", NULL, run_help, "usage: tsuji help [COMMAND]\n"},
 };
 

@@ -50,14 +50,25 @@ static void remove_entry(struct config_neigh *list, unsigned *n, struct config_n
 	memmove(entry, entry + 1, (char *)&list[*n] - (char *)entry);
 }
 
+/* The port or leg of that name, as published; NULL: none. */
+static const struct port *find_port(const struct router *router, const char *name)
+{
+	const struct port_table *ports = worker_ports(router->worker);
+	for (unsigned i = 0; i < ports->n_ports; i++)
+		if (ports->ports[i] && strcmp(ports->ports[i]->name, name) == 0)
+			return ports->ports[i];
+	return NULL;
+}
+
 /* A port that is not there gets its neighbours when it returns. */
 static int install(struct router *router, const struct config_neigh *neigh)
 {
-	const struct router_port *rp = ports_find(&router->ports, neigh->port);
+	const struct port *port = find_port(router, neigh->port);
 	char address[20];
-	if (!rp || !rp->xsk)
+	if (!port || (!port_is_leg(port) && !router->ports.port[port->number]->xsk))
 		return 0;
-	int error = neigh_add(worker_neigh(router->worker), rp->number, neigh->address, neigh->mac);
+	int error =
+		neigh_add(worker_neigh(router->worker), port->number, neigh->address, neigh->mac);
 	if (error)
 		log_error("neighbour %s on port %s: the table is full",
 			  config_format_address(neigh->address, address), neigh->port);
@@ -83,12 +94,12 @@ static void drop_old(struct router *router, const struct config *old,
 {
 	for (unsigned i = 0; i < old->n_neighbours; i++) {
 		const struct config_neigh *neigh = &old->neighbours[i];
-		const struct router_port *rp = ports_find(&router->ports, neigh->port);
+		const struct port *port = find_port(router, neigh->port);
 		if (find_file(router, neigh->port, neigh->address))
 			continue;
 		changes->removed++;
-		if (rp)
-			neigh_del(worker_neigh(router->worker), rp->number, neigh->address);
+		if (port)
+			neigh_del(worker_neigh(router->worker), port->number, neigh->address);
 	}
 }
 
@@ -113,12 +124,15 @@ static void add_new(struct router *router, const struct config *old,
 	}
 }
 
+/* A bridged port has no neighbours: they are the bridge's. */
 static void drop_portless(struct router *router)
 {
-	for (unsigned i = router->n_live_neighs; i-- > 0;)
-		if (!ports_find(&router->ports, router->live_neighs[i].port))
+	for (unsigned i = router->n_live_neighs; i-- > 0;) {
+		const struct port *port = find_port(router, router->live_neighs[i].port);
+		if (!port || port->bridge != PORT_NONE)
 			remove_entry(router->live_neighs, &router->n_live_neighs,
 				     &router->live_neighs[i]);
+	}
 }
 
 /* Learnt entries whose subnet is no longer the port's, collected because a walk must not delete. */
@@ -169,24 +183,28 @@ struct neighbour_changes neighbours_follow(struct router *router, const struct c
 
 /* -- live changes -- */
 
+static const struct port *find_subnet(const struct router *router, be32 address)
+{
+	const struct port_table *ports = worker_ports(router->worker);
+	for (unsigned i = 0; i < ports->n_ports; i++)
+		if (ports->ports[i] && port_subnet_of(ports->ports[i], address))
+			return ports->ports[i];
+	return NULL;
+}
+
 /* The port named, or the one whose subnet holds the address. */
 static const struct port *port_for(const struct router *router, const struct config_neigh *neigh,
 				   struct refusal *why)
 {
-	const struct port_table *ports = worker_ports(router->worker);
+	const struct port *port = neigh->port[0] ? find_port(router, neigh->port)
+						 : find_subnet(router, neigh->address);
 	char address[20];
-	for (unsigned i = 0; i < ports->n_ports; i++) {
-		const struct port *port = ports->ports[i];
-		if (port && (neigh->port[0] ? strcmp(port->name, neigh->port) == 0
-					    : port_subnet_of(port, neigh->address) != NULL))
-			return port;
-	}
-	if (neigh->port[0])
+	if (!port && neigh->port[0])
 		refusal_set(why, REFUSED_CONFIG, "there is no port %s", neigh->port);
-	else
+	else if (!port)
 		refusal_set(why, REFUSED_CONFIG, "%s is in no port's subnet",
 			    config_format_address(neigh->address, address));
-	return NULL;
+	return port;
 }
 
 static int check(const struct router *router, const struct port *port,
@@ -254,10 +272,11 @@ int router_neigh_del(struct router *router, const struct config_neigh *neigh, st
 
 unsigned router_neigh_flush(struct router *router, const char *port)
 {
-	const struct router_port *rp = port ? ports_find(&router->ports, port) : NULL;
-	if (port && !rp)
+	const struct port *found = port ? find_port(router, port) : NULL;
+	if (port && !found)
 		return 0;
-	unsigned n = neigh_flush(worker_neigh(router->worker), rp ? rp->number : PORT_NONE, false);
+	unsigned n =
+		neigh_flush(worker_neigh(router->worker), found ? found->number : PORT_NONE, false);
 	worker_wake(router->worker);
 	return n;
 }

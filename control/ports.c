@@ -71,6 +71,25 @@ struct router_port *ports_find(const struct ports *ports, const char *name)
 	return NULL;
 }
 
+uint16_t ports_number(const struct router *router, const char *name, bool plan)
+{
+	const struct router_port *rp;
+	for (unsigned i = 0; (rp = next_port(&router->ports, &i));) {
+		const struct config_port *config = plan ? rp->next : rp->config;
+		if (config && strcmp(config->name, name) == 0)
+			return rp->number;
+	}
+	return PORT_NONE;
+}
+
+uint16_t ports_free_number(const struct router *router)
+{
+	for (unsigned i = 0; i < PORT_MAX; i++)
+		if (!router->ports.port[i] && !router->bridges.bridge[i])
+			return i;
+	return PORT_NONE;
+}
+
 const char *port_state_name(enum port_state state)
 {
 	static const char *const names[] = {
@@ -143,13 +162,23 @@ static int attach(struct router *router, struct router_port *rp, const struct li
 		.number = rp->number,
 		.ring_size = rp->ring_size,
 		.mode = modes[config->xdp],
+		.bridged = config->bridge[0],
 		.pool = worker_pool(router->worker),
 		.stats = worker_stats(router->worker),
 	};
 	rp->xsk = xsk_port_open(router->area, &wanted, error);
 	if (!rp->xsk)
 		return -1;
+	rp->lanes = lane_port_open(rp->xsk, router->burst, &wanted);
+	if (!rp->lanes) {
+		*error = (struct xsk_error){.code = errno};
+		snprintf(error->text, sizeof(error->text), "cannot set up its lanes: %s", strerror(errno));
+		xsk_port_close(rp->xsk);
+		rp->xsk = NULL;
+		return -1;
+	}
 	rp->ifindex = link->ifindex;
+	rp->bridged = wanted.bridged;
 	if (config->xdp == XDP_AUTO && !xsk_port_is_native(rp->xsk))
 		log_warning("port %s: %s", config->name,
 			    error->text[0] ? error->text : "generic XDP, which is slower");
@@ -165,6 +194,8 @@ static void detach(struct router *router, struct router_port *rp)
 	xsk_port_refresh_stats(rp->xsk);
 	xsk_port_gate_counts(rp->xsk, &counts);
 	rp->gate_passed += counts.passed;
+	lane_port_close(rp->lanes);
+	rp->lanes = NULL;
 	xsk_port_close(rp->xsk);
 	rp->xsk = NULL;
 	worker_reclaim(router->worker, rp->number);
@@ -172,20 +203,17 @@ static void detach(struct router *router, struct router_port *rp)
 
 /* -- a configuration being tried -- */
 
-static struct router_port *add_port(struct ports *ports, const struct config_port *config)
+static struct router_port *add_port(struct router *router, const struct config_port *config)
 {
-	struct router_port *rp = calloc(1, sizeof(*rp));
-	for (unsigned i = 0; rp && i < PORT_MAX; i++) {
-		if (ports->port[i])
-			continue;
-		rp->number = i;
-		rp->next = config;
-		rp->state = STATE_LOST;
-		ports->port[i] = rp;
-		return rp;
-	}
-	free(rp);
-	return NULL;
+	uint16_t number = ports_free_number(router);
+	struct router_port *rp = number == PORT_NONE ? NULL : calloc(1, sizeof(*rp));
+	if (!rp)
+		return NULL;
+	rp->number = number;
+	rp->next = config;
+	rp->state = STATE_LOST;
+	router->ports.port[number] = rp;
+	return rp;
 }
 
 static int check_mtu(const struct router *router, const struct config_port *config,
@@ -275,13 +303,14 @@ int ports_plan(struct router *router, const struct config *config, struct refusa
 		struct router_port *rp = ports_find(&router->ports, port->name);
 		if (rp) {
 			rp->next = port;
+			rp->reopen = rp->xsk && rp->bridged != (port->bridge[0] != 0);
 			if (check_kept(router, rp, port, why) < 0)
 				return -1;
 			continue;
 		}
 		if (check_interface(router, port, why) < 0)
 			return -1;
-		rp = add_port(&router->ports, port);
+		rp = add_port(router, port);
 		if (!rp)
 			return refusal_at(why, REFUSED_FAILED, port->at,
 					  "port %s: no room for another port", port->name);
@@ -318,12 +347,23 @@ void ports_forget(struct router *router)
 	struct router_port *rp;
 	for (unsigned i = 0; (rp = next_port(&router->ports, &i));) {
 		rp->next = NULL;
+		rp->reopen = false;
 		if (rp->config)
 			continue;
 		detach(router, rp);
 		router->ports.port[rp->number] = NULL;
 		free(rp);
 	}
+}
+
+/* It was published as being down; ports_retry() opens it as its configuration wants it now. */
+static void close_to_reopen(struct router *router, struct router_port *rp)
+{
+	detach(router, rp);
+	neigh_flush(worker_neigh(router->worker), rp->number, true);
+	rp->state = STATE_LOST;
+	snprintf(rp->reason, sizeof(rp->reason), "it is being opened anew");
+	rp->reopen = rp->blocked = false;
 }
 
 void ports_settle(struct router *router)
@@ -335,6 +375,8 @@ void ports_settle(struct router *router)
 		rp->next = NULL;
 		if (rp->config && added)
 			report(rp);
+		if (rp->config && rp->reopen)
+			close_to_reopen(router, rp);
 		if (rp->config)
 			continue;
 		detach(router, rp);
@@ -376,10 +418,39 @@ void ports_release(struct router *router)
 	for (unsigned i = 0; (rp = next_port(&router->ports, &i));) {
 		if (rp->state == STATE_LOST)
 			detach(router, rp);
-		if (rp->flush)
+		if (rp->flush) {
 			neigh_flush(worker_neigh(router->worker), rp->number,
 				    rp->state == STATE_LOST);
+			fdb_flush(worker_fdb(router->worker), PORT_NONE, rp->number, false);
+		}
 		rp->flush = false;
+	}
+}
+
+/* Why a port may not burst, with what would change it; NULL: it may. */
+static const char *why_no_burst(const struct router *router, const struct router_port *rp)
+{
+	if (!rp->lanes || router->config->lanes.transmit == TRANSMIT_SOCKET)
+		return "";
+	if (!router->burst)
+		return "this kernel has no burst lane";
+	if (!router->netdev)
+		return "this kernel does not tell whether the far end takes bursts; Linux 6.3 does";
+	if (!netdev_transmits(router->netdev, rp->ifindex))
+		return "its far end has no NAPI: ethtool -K IFACE gro on, there";
+	return NULL;
+}
+
+void ports_choose_lanes(struct router *router)
+{
+	bool wanted = router->config->lanes.transmit == TRANSMIT_BURST;
+	struct router_port *rp;
+	for (unsigned i = 0; (rp = next_port(&router->ports, &i));) {
+		rp->lane_reason = why_no_burst(router, rp);
+		if (rp->lanes)
+			lane_port_set(rp->lanes, rp->lane_reason ? LANE_SOCKET
+						 : wanted	 ? LANE_BURST
+								 : LANE_AUTO);
 	}
 }
 
@@ -406,27 +477,32 @@ bool ports_retry(struct router *router)
 
 /* -- the table to publish -- */
 
-static struct port *port_new(const struct router_port *rp, const struct config_port *config,
-			     uint32_t frame_size)
+void ports_copy_addresses(struct port_address *to, const struct config_address *from, unsigned n)
 {
+	for (unsigned i = 0; i < n; i++)
+		to[i] = (struct port_address){from[i].address, from[i].prefix_len};
+}
+
+static struct port *port_new(const struct router *router, const struct router_port *rp, bool plan)
+{
+	const struct config_port *config = plan ? rp->next : rp->config;
 	struct port *port =
 		calloc(1, sizeof(*port) + config->n_addresses * sizeof(struct port_address));
 	if (!port)
 		return NULL;
 	struct port_address *addresses = (struct port_address *)(port + 1);
-	for (unsigned i = 0; i < config->n_addresses; i++)
-		addresses[i] = (struct port_address){config->addresses[i].address,
-						     config->addresses[i].prefix_len};
-	uint32_t mtu = min_u32(frame_size - FRAME_OVERHEAD, rp->link_mtu);
+	ports_copy_addresses(addresses, config->addresses, config->n_addresses);
+	uint32_t mtu = min_u32(router->frame_size - FRAME_OVERHEAD, rp->link_mtu);
 	memcpy(port->name, config->name, sizeof(port->name));
 	port->number = rp->number;
 	port->mtu = config->mtu ? min_u32(mtu, config->mtu) : mtu;
 	port->mac = rp->mac;
-	port->up = rp->state == STATE_UP;
+	port->up = rp->state == STATE_UP && !rp->reopen;
 	port->ifindex = rp->ifindex;
-	port->io = port->up ? xsk_port_io(rp->xsk) : NULL;
+	port->io = port->up ? lane_port_io(rp->lanes) : NULL;
 	port->n_addresses = config->n_addresses;
 	port->addresses = addresses;
+	bridges_place(router, port, config, plan);
 	return port;
 }
 
@@ -454,6 +530,17 @@ static bool is_local_candidate(const struct kernel_address *address)
 			      8); /* RFC 1122 3.2.1.3: never on a wire */
 }
 
+/*
+ * What the leg of a bridge is asked for is never punted: the kernel has no interface that it
+ * could have come in by. A service on a bridge gets a veth of its own into the bridge.
+ */
+static bool is_of_leg(const struct port_table *table, be32 address)
+{
+	const struct local *local = port_local(table, address);
+	const struct port *port = local && local->tsuji ? port_get(table, local->port) : NULL;
+	return port && port_is_leg(port);
+}
+
 static void add_kernel_locals(struct port_table *table, const struct kernel_address *addresses)
 {
 	const struct kernel_address *address;
@@ -461,7 +548,7 @@ static void add_kernel_locals(struct port_table *table, const struct kernel_addr
 	{
 		struct local local = {
 			.address = address->address, .port = PORT_NONE, .kernel = true};
-		if (!is_local_candidate(address))
+		if (!is_local_candidate(address) || is_of_leg(table, address->address))
 			continue;
 		for (unsigned i = 0; i < table->n_ports; i++)
 			if (table->ports[i] && table->ports[i]->ifindex == address->ifindex)
@@ -470,33 +557,48 @@ static void add_kernel_locals(struct port_table *table, const struct kernel_addr
 	}
 }
 
-struct port_table *ports_table(const struct router *router, bool plan)
+/* Places for the addresses of all ports and legs, their broadcast addresses, and the kernel's. */
+static unsigned count_locals(const struct router *router, const struct config *config)
 {
 	const struct kernel_address *addresses = netlink_addresses(router->netlink), *address;
+	unsigned n;
+	LL_COUNT(addresses, address, n);
+	for (unsigned i = 0; i < config->n_ports; i++)
+		n += 2 * config->ports[i].n_addresses;
+	for (unsigned i = 0; i < config->n_bridges; i++)
+		n += 2 * config->bridges[i].n_addresses;
+	return n;
+}
+
+static int add_ports(const struct router *router, struct port_table *table, bool plan)
+{
 	const struct router_port *rp;
-	unsigned n_locals = 0;
-	LL_COUNT(addresses, address, n_locals);
 	for (unsigned i = 0; (rp = next_port(&router->ports, &i));) {
-		const struct config_port *config = plan ? rp->next : rp->config;
-		n_locals += config ? 2 * config->n_addresses : 0;
-	}
-	struct port_table *table = port_table_new(n_locals);
-	if (!table)
-		return NULL;
-	for (unsigned i = 0; (rp = next_port(&router->ports, &i));) {
-		const struct config_port *config = plan ? rp->next : rp->config;
-		if (!config)
+		if (!(plan ? rp->next : rp->config))
 			continue;
-		struct port *port = port_new(rp, config, router->frame_size);
-		if (!port) {
-			ports_table_free(table);
-			return NULL;
-		}
+		struct port *port = port_new(router, rp, plan);
+		if (!port)
+			return -ENOMEM;
 		table->ports[rp->number] = port;
 		table->n_ports = rp->number + 1;
-		add_locals(table, port);
 	}
-	add_kernel_locals(table, addresses);
+	return bridges_add_legs(router, table, plan);
+}
+
+struct port_table *ports_table(const struct router *router, const struct config *plan)
+{
+	struct port_table *table =
+		port_table_new(count_locals(router, plan ? plan : router->config));
+	if (!table)
+		return NULL;
+	if (add_ports(router, table, plan) < 0) {
+		ports_table_free(table);
+		return NULL;
+	}
+	for (unsigned i = 0; i < table->n_ports; i++)
+		if (table->ports[i])
+			add_locals(table, table->ports[i]);
+	add_kernel_locals(table, netlink_addresses(router->netlink));
 	return table;
 }
 

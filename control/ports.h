@@ -9,6 +9,10 @@
  *
  * Only an UP port has its sockets in the published table. A LOST one has none once
  * ports_release() has run: unpublished first, then closed, then its frames reclaimed.
+ *
+ * A port that a reload puts into a bridge, or takes out of one, needs another gate, and an
+ * interface carries one at a time. Such a port is left out of the table that is published,
+ * closed, and comes back as a LOST one does; if it cannot, it is tried again like those.
  */
 #ifndef TSUJI_PORTS_H
 #define TSUJI_PORTS_H
@@ -16,6 +20,7 @@
 #include "config.h"
 #include "netlink.h"
 #include "refusal.h"
+#include "../dataplane/lane.h"
 #include "../dataplane/port.h"
 #include "../dataplane/stats.h"
 #include "../dataplane/xsk.h"
@@ -37,7 +42,13 @@ struct router_port {
 	uint32_t link_mtu;
 	uint32_t ring_size;
 	struct xsk_port *xsk;   /* NULL while lost */
+	struct lane_port *lanes; /* its ways out; NULL while lost */
+	const char *lane_reason; /* why it may not burst; NULL: it may */
+	bool bridged;           /* as it is open: every frame is taken */
+	bool reopen;            /* in the configuration being tried it is open otherwise */
 	bool flush;             /* it went down: what was learnt there is to be forgotten */
+	bool blocked;           /* by loop guard, as was last told */
+	uint64_t n_blocked;     /* how often, as was last told */
 	uint64_t losses;        /* times it was up and then was not */
 	uint64_t gate_passed;   /* by gates that are gone */
 	struct port_stats base; /* what its number had counted before it was this port's */
@@ -74,16 +85,24 @@ bool ports_follow(struct router *router, bool gates);
 void ports_release(struct router *router);
 /* Tries to attach lost ports whose interface is there. True if one came back: publish. */
 bool ports_retry(struct router *router);
+/* Lets each port use the lanes that the configuration wants and its far end takes now. */
+void ports_choose_lanes(struct router *router);
 
 /*
- * The table to publish: of the plan, or of what is in force; the kernel's addresses are in
- * it. NULL: no memory. To be freed with its ports by ports_table_free().
+ * The table to publish: of plan, the configuration being tried, or (NULL) of what is in
+ * force; the bridges' legs and the kernel's addresses are in it. NULL: no memory. To be
+ * freed with its ports by ports_table_free().
  */
-struct port_table *ports_table(const struct router *router, bool plan);
+struct port_table *ports_table(const struct router *router, const struct config *plan);
 void ports_table_free(struct port_table *table);
 
 struct router_port *ports_find(const struct ports *ports,
 			       const char *name); /* in force; NULL: none */
+/* The number of the port of that name, in the plan or in force; PORT_NONE: none. */
+uint16_t ports_number(const struct router *router, const char *name, bool plan);
+/* A number that no port and no bridge has; PORT_NONE: all are taken. */
+uint16_t ports_free_number(const struct router *router);
+void ports_copy_addresses(struct port_address *to, const struct config_address *from, unsigned n);
 const char *port_state_name(enum port_state state);
 
 #endif

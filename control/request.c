@@ -10,7 +10,10 @@
 
 #include "routes.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <stdarg.h>
+#include <stdlib.h>
 
 bool complain(struct complaint *complaint, int status, const char *hint, const char *format, ...)
 {
@@ -115,6 +118,14 @@ bool request_route(json_t *arguments, bool whole, struct config_route *route,
 	return check_sense(route, whole, complaint);
 }
 
+static bool take_mac(const char *text, struct mac *mac, struct complaint *complaint)
+{
+	return (config_parse_mac(text, mac) && !mac_is_group(*mac) && !mac_is_zero(*mac)) ||
+	       complain(complaint, 2,
+			"six bytes such as 02:00:00:00:01:02, neither zero nor a group's",
+			"\"%s\" is not a station's MAC address", text);
+}
+
 bool request_neigh(json_t *arguments, bool whole, struct config_neigh *neigh,
 		   struct complaint *complaint)
 {
@@ -131,13 +142,102 @@ bool request_neigh(json_t *arguments, bool whole, struct config_neigh *neigh,
 				"\"%s\" is not an IPv4 address", address);
 	if (!take_port(port, neigh->port, complaint))
 		return false;
-	if (mac && (!config_parse_mac(mac, &neigh->mac) || mac_is_group(neigh->mac) ||
-		    mac_is_zero(neigh->mac)))
-		return complain(complaint, 2,
-				"six bytes such as 02:00:00:00:01:02, neither zero nor a group's",
-				"\"%s\" is not a station's MAC address", mac);
+	if (mac && !take_mac(mac, &neigh->mac, complaint))
+		return false;
 	if (whole && (!mac || !port))
 		return complain(complaint, 2, "neigh add ADDRESS mac MAC port NAME",
 				"the neighbour says no %s", mac ? "port" : "mac");
 	return true;
+}
+
+bool request_station(json_t *arguments, bool whole, struct request_station *station,
+		     struct complaint *complaint)
+{
+	const char *mac = NULL, *port = NULL, *bridge = NULL;
+	json_error_t error;
+
+	*station = (struct request_station){0};
+	if (json_unpack_ex(arguments, &error, JSON_STRICT, whole ? "{s:s, s?s}" : "{s:s, s?s, s?s}",
+			   "mac", &mac, "port", &port, "bridge", &bridge))
+		return complain(complaint, 2,
+				whole ? "an entry has mac and port"
+				      : "an entry is chosen by mac, and port or bridge",
+				"malformed entry: %s", error.text);
+	if (!take_mac(mac, &station->mac, complaint) ||
+	    !take_port(port, station->port, complaint) ||
+	    !take_port(bridge, station->bridge, complaint))
+		return false;
+	if (whole && !port)
+		return complain(complaint, 2, "fdb add MAC port NAME", "the entry says no port");
+	if (port && bridge)
+		return complain(complaint, 2, "a port is in one bridge only",
+				"port and bridge are both given");
+	return true;
+}
+
+static bool take_protocol(const char *name, uint8_t *protocol, struct complaint *complaint)
+{
+	static const struct {
+		const char *name;
+		uint8_t protocol;
+	} known[] = {{"tcp", PROTO_TCP}, {"udp", PROTO_UDP}, {"icmp", PROTO_ICMP}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		if (!strcmp(known[i].name, name)) {
+			*protocol = known[i].protocol;
+			return true;
+		}
+	}
+	return complain(complaint, 2, "one of tcp, udp, icmp", "\"%s\" is not a protocol here",
+			name);
+}
+
+bool request_sessions(json_t *arguments, struct nat_filter *filter, json_int_t *limit,
+		      struct complaint *complaint)
+{
+	const char *protocol = NULL, *address = NULL;
+	json_int_t port = 0, most = -1;
+	json_error_t error;
+
+	*filter = (struct nat_filter){0};
+	if (json_unpack_ex(arguments, &error, JSON_STRICT,
+			   limit ? "{s?s, s?s, s?I, s?I}" : "{s?s, s?s, s?I}", "protocol",
+			   &protocol, "address", &address, "port", &port, "limit", &most))
+		return complain(complaint, 2, "sessions are chosen by protocol, address and port",
+				"malformed request: %s", error.text);
+	if (protocol && !take_protocol(protocol, &filter->protocol, complaint))
+		return false;
+	if (address &&
+	    (!config_parse_address(address, &filter->address) || be32_is_zero(filter->address)))
+		return complain(complaint, 2, "such as 10.0.0.2",
+				"\"%s\" is not the IPv4 address of a host", address);
+	if (json_object_get(arguments, "port") && (port < 1 || port > UINT16_MAX))
+		return complain(complaint, 2, "1 to 65535; of ICMP, the identifier",
+				"%" JSON_INTEGER_FORMAT " is not a port", port);
+	filter->port = (uint16_t)port;
+	if (limit)
+		*limit = most;
+	return true;
+}
+
+bool request_duration(const char *text, uint64_t *ns, struct complaint *complaint)
+{
+	static const struct {
+		const char *name;
+		uint64_t seconds;
+	} units[] = {{"s", 1}, {"m", 60}, {"min", 60}, {"h", 3600}, {"d", 86400}};
+	const uint64_t most_s = 366 * 86400;
+	char *unit = (char *)text;
+	unsigned long long n;
+
+	errno = 0;
+	n = isdigit((unsigned char)*text) ? strtoull(text, &unit, 10) : 0;
+	for (size_t i = 0; n && !errno && i < ARRAY_SIZE(units); i++) {
+		if (strcmp(units[i].name, unit) || n > most_s / units[i].seconds)
+			continue;
+		*ns = n * units[i].seconds * NS_PER_S;
+		return true;
+	}
+	return complain(complaint, 2, "such as 30s, 5m or 2h, up to a year",
+			"\"%s\" is not a duration", text);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * request.h - the routes and neighbours named in a request, and why one is turned down.
+ * request.h - the routes, neighbours, stations and sessions named in a request, and why one
+ * is turned down.
  *
  * The client checks its words with the functions that the server checks requests with, so
  * a mistyped prefix is the same complaint whether or not a daemon answers.
@@ -8,14 +9,14 @@
 #ifndef TSUJI_REQUEST_H
 #define TSUJI_REQUEST_H
 
-#include "config.h"
+#include "router.h"
 
 #include <jansson.h>
 
 #define REQUEST_SIZE (64 * 1024) /* the longest line that the server reads, newline included */
-/* Routes shown when the request names no limit; each is a kilobyte while the answer is put
- * together. */
-#define REQUEST_ROUTES 100000
+/* Routes or sessions shown when the request names no limit; each is a kilobyte while the answer
+ * is put together. */
+#define REQUEST_ROWS 100000
 
 /* What goes back instead of rows: an exit code of section 2 of the design, and sentences. */
 struct complaint {
@@ -43,5 +44,23 @@ bool request_route(json_t *arguments, bool whole, struct config_route *route,
  * port. */
 bool request_neigh(json_t *arguments, bool whole, struct config_neigh *neigh,
 		   struct complaint *complaint);
+
+/* A place in the FDB: which MAC, and where. */
+struct request_station {
+	struct mac mac;
+	char port[CONFIG_NAME_SIZE], bridge[CONFIG_NAME_SIZE]; /* empty: not said */
+};
+/* Arguments of `fdb add` (whole: mac, port) or `fdb del` (mac, and port or bridge if wanted). */
+bool request_station(json_t *arguments, bool whole, struct request_station *station,
+		     struct complaint *complaint);
+
+/*
+ * Arguments of `nat show` and `nat flush`: protocol ("tcp", "udp", "icmp"), address, port.
+ * limit: of `nat show`, a number, -1 if not given; NULL: it is no argument here.
+ */
+bool request_sessions(json_t *arguments, struct nat_filter *filter, json_int_t *limit,
+		      struct complaint *complaint);
+/* "30s", "5m", "2h", "1d", up to a year. */
+bool request_duration(const char *text, uint64_t *ns, struct complaint *complaint);
 
 #endif

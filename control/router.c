@@ -7,14 +7,14 @@
  *   plan      which ports stay, come and go; refuse what can be refused without touching
  *             anything
  *   open      the ports that come
- *   build     port table, route list and FIB, beside those in use
- *   publish   one step; from here on nothing can fail
+ *   build     port table, route list, FIB and rules, beside those in use
+ *   publish   the rules, then all else in one step; from here on nothing can fail
  *
  * and then what nobody uses any more is closed and freed. Whatever fails before the last
  * step is undone by forgetting the plan.
  *
  * While running, the same builders make new tables from what is in force, each time the
- * interfaces, the kernel's addresses or the live routes change. The worker sees whole
+ * interfaces, the kernel's addresses or sockets, or the live routes change. The worker sees whole
  * tables only; the old ones are freed after its grace period.
  */
 #include "router.h"
@@ -24,9 +24,43 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 /* -- publishing -- */
+
+static bool same_addresses(const struct port *a, const struct port *b)
+{
+	bool same = a->n_addresses == b->n_addresses;
+	for (unsigned i = 0; same && i < a->n_addresses; i++)
+		same = be32_equal(a->addresses[i].address, b->addresses[i].address);
+	return same;
+}
+
+/* Whether hosts there must learn where its addresses are: they are new, or at another MAC. */
+static bool has_news(const struct port *port, const struct port *before)
+{
+	return port->up && (!before || !before->up || strcmp(before->name, port->name) != 0 ||
+			    !mac_equal(before->mac, port->mac) || !same_addresses(before, port));
+}
+
+/* After publishing, before the old table is freed. */
+static void announce(struct router *router, const struct port_table *before)
+{
+	const struct port_table *now = worker_ports(router->worker);
+	for (unsigned i = 0; i < now->n_ports; i++)
+		if (now->ports[i] && has_news(now->ports[i], port_get(before, i)))
+			worker_announce(router->worker, i);
+}
+
+/* What goes with the ports' table, once it is published. */
+static void follow_table(struct router *router, const struct port_table *before)
+{
+	bridges_follow(router, before);
+	stations_follow(router);
+	announce(router, before);
+}
 
 /* Publishes what is not NULL, and frees what it replaces. */
 static void publish(struct router *router, struct port_table *table, struct fib *fib)
@@ -34,8 +68,10 @@ static void publish(struct router *router, struct port_table *table, struct fib 
 	struct port_table *old_table = (struct port_table *)worker_ports(router->worker);
 	struct fib *old_fib = worker_fib(router->worker);
 	worker_publish(router->worker, table, fib);
-	if (table)
+	if (table) {
+		follow_table(router, old_table);
 		ports_table_free(old_table);
+	}
 	if (fib) {
 		routes_settle(&router->routes, old_fib);
 		fib_free(old_fib);
@@ -56,7 +92,7 @@ static bool same_ports_up(const struct port_table *a, const struct port_table *b
 /* Brings the worker's tables up to what is in force. False: no memory, to be tried again. */
 static bool republish(struct router *router)
 {
-	struct port_table *table = ports_table(router, false);
+	struct port_table *table = ports_table(router, NULL);
 	struct fib *fib = NULL;
 	bool whole = table && same_ports_up(table, worker_ports(router->worker));
 	if (table && !whole)
@@ -73,24 +109,90 @@ static bool republish(struct router *router)
 	return true;
 }
 
+/* -- rules -- */
+
+/* Ports that sockets of the kernel have matter to rules that choose ports. */
+static bool chooses_ports(const struct config *config)
+{
+	for (unsigned i = 0; i < config->n_nat; i++)
+		if (config->nat[i].action != CONFIG_DNAT)
+			return true;
+	return false;
+}
+
+static void read_sockets(struct router *router, const struct config *config,
+			 const struct port_table *ports, struct sockets *sockets)
+{
+	int error = 0;
+	if (chooses_ports(config))
+		error = sockets_read(sockets, ports);
+	else
+		memset(sockets, 0, sizeof(*sockets));
+	if (error && !router->sockets_unread)
+		log_warning("cannot read the kernel's sockets in /proc: %s; translated connections "
+			    "may take their ports",
+			    strerror(-error));
+	router->sockets_unread = error;
+}
+
+/* Publishes rules in the place of router->nat, which they inherit from and which is freed. */
+static void publish_rules(struct router *router, struct nat_rules next, struct rule_changes *nat,
+			  struct rule_changes *filter)
+{
+	struct nat_rules old = router->nat;
+	if (next.rules || old.rules)
+		worker_publish_rules(router->worker, next.rules);
+	nat_rules_inherit(&next, &old, nat, filter);
+	router->nat = next;
+	nat_rules_fini(&old);
+}
+
+/* The kernel's sockets come and go; what no memory is found for is tried at the next tick. */
+static void follow_sockets(struct router *router)
+{
+	const struct port_table *ports = worker_ports(router->worker);
+	struct rule_changes nat, filter;
+	struct nat_rules next;
+	struct sockets now;
+	read_sockets(router, router->config, ports, &now);
+	if (memcmp(&now, &router->sockets, sizeof(now)) == 0 ||
+	    nat_rules_build(&next, router->config, ports, &now) < 0)
+		return;
+	publish_rules(router, next, &nat, &filter);
+	router->sockets = now;
+}
+
 /* -- a configuration comes into force -- */
 
 struct next { /* built beside what is in use */
 	struct port_table *table;
 	struct route_list routes;
 	struct fib *fib;
+	struct nat_rules nat;
+	struct sockets sockets;
+};
+
+struct changes { /* for the summary */
+	struct route_changes routes;
+	struct neighbour_changes neighbours;
+	struct rule_changes nat, filter;
 };
 
 static int build_next(struct router *router, const struct config *config, struct next *next,
 		      struct refusal *why)
 {
-	*next = (struct next){.table = ports_table(router, true)};
+	*next = (struct next){.table = ports_table(router, config)};
 	if (next->table && routes_fill(&next->routes, next->table, config->routes, config->n_routes,
 				       router->live_routes, router->n_live_routes) == 0)
 		next->fib = routes_build(&next->routes, next->table);
-	if (next->fib)
-		return 0;
+	if (next->fib) {
+		read_sockets(router, config, next->table, &next->sockets);
+		if (nat_rules_build(&next->nat, config, next->table, &next->sockets) == 0)
+			return 0;
+		errno = ENOMEM;
+	}
 	int error = errno;
+	fib_free(next->fib);
 	ports_table_free(next->table);
 	routes_fini(&next->routes);
 	if (error == EINVAL)
@@ -112,40 +214,59 @@ static void prune_live_routes(struct router *router)
 	router->n_live_routes = kept;
 }
 
-/* The step that cannot fail. Frees all that was replaced but the old configuration. */
+/*
+ * The step that cannot fail. Frees all that was replaced but the old configuration. Rules
+ * come first: what is routed anew meets those meant for it.
+ */
 static void commit(struct router *router, struct config *config, struct next *next,
-		   struct route_changes *routes, struct neighbour_changes *neighbours)
+		   struct changes *changes)
 {
 	struct port_table *old_table = (struct port_table *)worker_ports(router->worker);
 	struct fib *old_fib = worker_fib(router->worker);
 	struct route_list old_routes = router->routes;
 	struct config *old = router->config;
 
+	publish_rules(router, next->nat, &changes->nat, &changes->filter);
+	router->sockets = next->sockets;
 	worker_publish(router->worker, next->table, next->fib);
 	routes_settle(&old_routes, old_fib);
 	router->routes = next->routes;
 	routes_settle(&router->routes, NULL);
 	routes_inherit(&router->routes, &old_routes);
-	*routes = routes_compare(&router->routes, &old_routes);
+	changes->routes = routes_compare(&router->routes, &old_routes);
 	router->config = config;
 	router->unpublished = false;
 	ports_settle(router);
+	bridges_settle(router);
 	prune_live_routes(router);
-	*neighbours = neighbours_follow(router, old, old_table);
+	changes->neighbours = neighbours_follow(router, old, old_table);
+	follow_table(router, old_table);
+	ports_choose_lanes(router);
+	sessions_follow(router);
 	ports_table_free(old_table);
 	fib_free(old_fib);
 	routes_fini(&old_routes);
 }
 
+static int plan(struct router *router, const struct config *config, struct refusal *why)
+{
+	return ports_plan(router, config, why) < 0 ? -1 : bridges_plan(router, config, why);
+}
+
+static void forget_plan(struct router *router)
+{
+	ports_forget(router);
+	bridges_forget(router);
+}
+
 /* From a plan to the running state. On failure the plan is left to the caller to forget. */
-static int bring_into_force(struct router *router, struct config *config,
-			    struct route_changes *routes, struct neighbour_changes *neighbours,
+static int bring_into_force(struct router *router, struct config *config, struct changes *changes,
 			    struct refusal *why)
 {
 	struct next next;
 	if (ports_open_added(router, why) < 0 || build_next(router, config, &next, why) < 0)
 		return -1;
-	commit(router, config, &next, routes, neighbours);
+	commit(router, config, &next, changes);
 	return 0;
 }
 
@@ -164,37 +285,57 @@ static int start_worker(struct router *router, const struct config *config, stru
 		.area = router->area,
 		.n_frames = config->frames,
 		.frame_size = router->frame_size,
+		.sessions = sessions_config(&config->sessions),
 	};
 	if (getrandom(wanted.secret, sizeof(wanted.secret), 0) < 0 ||
-	    getrandom(wanted.neigh.secret, sizeof(wanted.neigh.secret), 0) < 0)
+	    getrandom(wanted.neigh.secret, sizeof(wanted.neigh.secret), 0) < 0 ||
+	    getrandom(wanted.fdb.secret, sizeof(wanted.fdb.secret), 0) < 0 ||
+	    getrandom(wanted.sessions.secret, sizeof(wanted.sessions.secret), 0) < 0)
 		return refusal_set(why, REFUSED_MACHINE, "no random numbers: %s", strerror(errno));
-	int code = worker_start(&router->worker, &wanted);
+	int code = burst_lane_open(&router->burst, router->area);
+	if (code) /* everything works without it */
+		log_warning("no burst lane: %s", strerror(-code));
+	code = worker_start(&router->worker, &wanted);
 	if (code)
 		return refusal_set(why, REFUSED_FAILED, "cannot start the worker: %s",
 				   strerror(-code));
 	return 0;
 }
 
+/* netlink, which must be, and netdev, which older kernels lack. 0, or -1 with errno. */
+static int listen_for_changes(struct router *router)
+{
+	struct epoll_event readable = {.events = EPOLLIN};
+	router->netlink = netlink_open();
+	router->netdev = netdev_open();
+	router->changes_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (!router->netlink || router->changes_fd < 0 ||
+	    epoll_ctl(router->changes_fd, EPOLL_CTL_ADD, netlink_fd(router->netlink), &readable) < 0)
+		return -1;
+	return router->netdev ? epoll_ctl(router->changes_fd, EPOLL_CTL_ADD,
+					  netdev_fd(router->netdev), &readable)
+			      : 0;
+}
+
 struct router *router_start(struct config *config, struct refusal *why)
 {
-	struct route_changes routes;
-	struct neighbour_changes neighbours;
+	struct changes changes;
 	struct router *router = calloc(1, sizeof(*router));
 	if (!router) {
 		refusal_set(why, REFUSED_FAILED, "no memory");
 		return NULL;
 	}
-	router->netlink = netlink_open();
-	if (!router->netlink) {
+	router->changes_fd = -1;
+	if (listen_for_changes(router) < 0) {
 		refusal_set(why, REFUSED_MACHINE, "cannot read the interfaces: netlink: %s",
 			    strerror(errno));
-	} else if (ports_plan(router, config, why) == 0) {
+	} else if (plan(router, config, why) == 0) {
 		router->frame_size = ports_frame_size_for(config, router->netlink);
 		if (start_worker(router, config, why) == 0 &&
-		    bring_into_force(router, config, &routes, &neighbours, why) == 0)
+		    bring_into_force(router, config, &changes, why) == 0)
 			return router;
 	}
-	ports_forget(router);
+	forget_plan(router);
 	router_stop(router);
 	return NULL;
 }
@@ -211,31 +352,46 @@ void router_stop(struct router *router)
 		worker_stop(router->worker);
 	}
 	for (unsigned i = 0; i < PORT_MAX; i++) {
-		if (router->ports.port[i])
+		if (router->ports.port[i]) {
+			lane_port_close(router->ports.port[i]->lanes);
 			xsk_port_close(router->ports.port[i]->xsk);
+		}
 		free(router->ports.port[i]);
+		free(router->bridges.bridge[i]);
 		free(published[i]);
 	}
+	burst_lane_close(router->burst);
 	xsk_area_free(router->area);
+	netdev_close(router->netdev);
 	netlink_close(router->netlink);
+	if (router->changes_fd >= 0)
+		close(router->changes_fd);
 	routes_fini(&router->routes);
+	nat_rules_fini(&router->nat);
 	free(router->live_routes);
 	free(router->live_neighs);
+	free(router->stations);
 	config_free(router->config);
 	free(router);
 }
 
 /* -- reload -- */
 
+static bool same_subnets(const struct config_address *a, unsigned n_a,
+			 const struct config_address *b, unsigned n_b)
+{
+	bool same = n_a == n_b;
+	for (unsigned i = 0; same && i < n_a; i++)
+		same = be32_equal(a[i].address, b[i].address) && a[i].prefix_len == b[i].prefix_len;
+	return same;
+}
+
 static bool same_port(const struct config_port *a, const struct config_port *b)
 {
-	if (a->mtu != b->mtu || a->xdp != b->xdp || a->n_addresses != b->n_addresses)
-		return false;
-	for (unsigned i = 0; i < a->n_addresses; i++)
-		if (!be32_equal(a->addresses[i].address, b->addresses[i].address) ||
-		    a->addresses[i].prefix_len != b->addresses[i].prefix_len)
-			return false;
-	return true;
+	return a->mtu == b->mtu && a->xdp == b->xdp && a->no_learning == b->no_learning &&
+	       a->no_flood == b->no_flood && a->isolated == b->isolated &&
+	       strcmp(a->bridge, b->bridge) == 0 && strcmp(a->mirror, b->mirror) == 0 &&
+	       same_subnets(a->addresses, a->n_addresses, b->addresses, b->n_addresses);
 }
 
 static const struct config_port *config_port(const struct config *config, const char *name)
@@ -246,19 +402,61 @@ static const struct config_port *config_port(const struct config *config, const 
 	return NULL;
 }
 
-static size_t say(char *text, size_t size, size_t len, char sign, size_t n, const char *noun)
+static const struct config_bridge *config_bridge(const struct config *config, const char *name)
+{
+	for (unsigned i = 0; i < config->n_bridges; i++)
+		if (strcmp(config->bridges[i].name, name) == 0)
+			return &config->bridges[i];
+	return NULL;
+}
+
+/* The same ports, in whatever order: each port is listed once and in one bridge. */
+static bool same_members(const struct config *old, const struct config_bridge *a,
+			 const struct config *now, const struct config_bridge *b)
+{
+	bool same = a->n_ports == b->n_ports;
+	for (unsigned i = 0; same && i < b->n_ports; i++) {
+		const struct config_port *was = config_port(old, now->ports[b->ports[i]].name);
+		same = was && strcmp(was->bridge, a->name) == 0;
+	}
+	return same;
+}
+
+static bool same_bridge(const struct config *old, const struct config_bridge *a,
+			const struct config *now, const struct config_bridge *b)
+{
+	return a->aging_s == b->aging_s && mac_equal(a->mac, b->mac) &&
+	       strcmp(a->mirror, b->mirror) == 0 && same_members(old, a, now, b) &&
+	       same_subnets(a->addresses, a->n_addresses, b->addresses, b->n_addresses);
+}
+
+static size_t say_words(char *text, size_t size, size_t len, char sign, size_t n, const char *words)
 {
 	if (!n || len >= size)
 		return len;
-	return len + snprintf(text + len, size - len, "%s%c%zu %s%s", len ? " " : "", sign, n, noun,
-			      n > 1 ? "s" : "");
+	return len + snprintf(text + len, size - len, "%s%c%zu %s", len ? " " : "", sign, n, words);
 }
 
-static void summarize(const struct config *old, const struct config *now,
-		      const struct route_changes *routes,
-		      const struct neighbour_changes *neighbours, char *text, size_t size)
+static size_t say(char *text, size_t size, size_t len, char sign, size_t n, const char *noun)
 {
-	size_t added = 0, removed = 0, changed = 0, len = 0;
+	char words[32];
+	snprintf(words, sizeof(words), "%s%s", noun, n > 1 ? "s" : "");
+	return say_words(text, size, len, sign, n, words);
+}
+
+/* noun: "nat" or "filter", of any number. */
+static size_t say_rules(const struct rule_changes *changes, const char *noun, char *text,
+			size_t size, size_t len)
+{
+	len = say_words(text, size, len, '+', changes->added, noun);
+	len = say_words(text, size, len, '-', changes->removed, noun);
+	return say_words(text, size, len, '~', changes->changed, noun);
+}
+
+static size_t say_ports(const struct config *old, const struct config *now, char *text, size_t size,
+			size_t len)
+{
+	size_t added = 0, removed = 0, changed = 0;
 	for (unsigned i = 0; i < now->n_ports; i++) {
 		const struct config_port *was = config_port(old, now->ports[i].name);
 		added += !was;
@@ -268,13 +466,58 @@ static void summarize(const struct config *old, const struct config *now,
 		removed += !config_port(now, old->ports[i].name);
 	len = say(text, size, len, '+', added, "port");
 	len = say(text, size, len, '-', removed, "port");
-	len = say(text, size, len, '~', changed, "port");
+	return say(text, size, len, '~', changed, "port");
+}
+
+static size_t say_bridges(const struct config *old, const struct config *now, char *text,
+			  size_t size, size_t len)
+{
+	size_t added = 0, removed = 0, changed = 0;
+	for (unsigned i = 0; i < now->n_bridges; i++) {
+		const struct config_bridge *was = config_bridge(old, now->bridges[i].name);
+		added += !was;
+		changed += was && !same_bridge(old, was, now, &now->bridges[i]);
+	}
+	for (unsigned i = 0; i < old->n_bridges; i++)
+		removed += !config_bridge(now, old->bridges[i].name);
+	len = say(text, size, len, '+', added, "bridge");
+	len = say(text, size, len, '-', removed, "bridge");
+	return say(text, size, len, '~', changed, "bridge");
+}
+
+static size_t changed_lanes(const struct config *a, const struct config *b)
+{
+	return (a->lanes.transmit != b->lanes.transmit) +
+	       (a->lanes.flow_cache != b->lanes.flow_cache) +
+	       (a->lanes.far_end_prepare != b->lanes.far_end_prepare);
+}
+
+static size_t changed_session_settings(const struct config_sessions *a,
+				       const struct config_sessions *b)
+{
+	return (a->per_host != b->per_host) + (a->tcp_established_s != b->tcp_established_s) +
+	       (a->tcp_transitory_s != b->tcp_transitory_s) + (a->udp_s != b->udp_s) +
+	       (a->icmp_s != b->icmp_s) + (a->other_s != b->other_s);
+}
+
+static void summarize(const struct config *old, const struct config *now,
+		      const struct changes *changes, char *text, size_t size)
+{
+	const struct route_changes *routes = &changes->routes;
+	const struct neighbour_changes *neighbours = &changes->neighbours;
+	size_t len = say_ports(old, now, text, size, 0);
+	len = say_bridges(old, now, text, size, len);
 	len = say(text, size, len, '+', routes->added, "route");
 	len = say(text, size, len, '-', routes->removed, "route");
 	len = say(text, size, len, '~', routes->changed, "route");
 	len = say(text, size, len, '+', neighbours->added, "neighbour");
 	len = say(text, size, len, '-', neighbours->removed, "neighbour");
 	len = say(text, size, len, '~', neighbours->changed, "neighbour");
+	len = say_rules(&changes->nat, "nat", text, size, len);
+	len = say_rules(&changes->filter, "filter", text, size, len);
+	len = say(text, size, len, '~', changed_session_settings(&old->sessions, &now->sessions),
+		  "session setting");
+	len = say(text, size, len, '~', changed_lanes(old, now), "lane setting");
 	if (!len)
 		snprintf(text, size, "no change");
 }
@@ -283,20 +526,24 @@ int router_reload(struct router *router, struct config *config, char *summary, s
 		  struct refusal *why)
 {
 	struct config *old = router->config;
-	struct route_changes routes;
-	struct neighbour_changes neighbours;
+	struct changes changes;
 	if (config->frames != old->frames)
 		return refusal_set(why, REFUSED_CONFIG, "frames: changing %u to %u needs a restart",
 				   old->frames, config->frames);
+	if (config->sessions.max != old->sessions.max)
+		return refusal_set(why, REFUSED_CONFIG,
+				   "sessions: changing max from %u to %u needs a restart",
+				   old->sessions.max, config->sessions.max);
 	int error = netlink_refresh(router->netlink);
 	if (error)
 		return refusal_set(why, REFUSED_FAILED, "netlink: %s", strerror(-error));
-	if (ports_plan(router, config, why) < 0 ||
-	    bring_into_force(router, config, &routes, &neighbours, why) < 0) {
-		ports_forget(router);
+	if (plan(router, config, why) < 0 || bring_into_force(router, config, &changes, why) < 0) {
+		forget_plan(router);
 		return -1;
 	}
-	summarize(old, config, &routes, &neighbours, summary, size);
+	if (ports_retry(router)) /* those that another gate was needed for */
+		republish(router);
+	summarize(old, config, &changes, summary, size);
 	config_free(old);
 	return 0;
 }
@@ -316,11 +563,13 @@ static void follow(struct router *router, bool kernel, bool gates)
 
 int router_netlink_fd(const struct router *router)
 {
-	return netlink_fd(router->netlink);
+	return router->changes_fd;
 }
 
 void router_netlink_ready(struct router *router)
 {
+	if (router->netdev && netdev_update(router->netdev))
+		ports_choose_lanes(router);
 	int changes = netlink_update(router->netlink);
 	if (changes < 0)
 		log_error("netlink: %s", strerror(-changes));
@@ -335,6 +584,9 @@ void router_tick(struct router *router)
 	for (unsigned i = 0; i < PORT_MAX; i++)
 		if (router->ports.port[i] && router->ports.port[i]->xsk)
 			xsk_port_refresh_stats(router->ports.port[i]->xsk);
+	bridges_watch(router);
+	ports_choose_lanes(router);
+	follow_sockets(router);
 }
 
 /* -- live routes -- */

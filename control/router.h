@@ -41,18 +41,76 @@ void router_tick(struct router *router);
 
 /*
  * port: name, number, state ("up", "down", "lost"), reason, ifindex, mac, mtu, addresses
- * (one string, space-separated), xdp ("native", "generic", null while lost), lane ("socket"), rx_packets,
+ * (one string, space-separated), xdp ("native", "generic", null while lost), lane ("socket", "burst"), lane_reason (why it may not burst, null), rx_packets,
  * rx_bytes, tx_packets, tx_bytes, rx_dropped, tx_dropped, rx_partial, gate_passed,
  * tx_kicks, tx_again, tx_busy, tx_nobufs, tx_netdown, tx_error, rx_ring_full, rx_fill_empty,
- * losses (times it was up and then was not). reason is null while it is up.
+ * losses (times it was up and then was not), bridge, mirror (names, or null), flags ("learning
+ * off flood off isolated on", of those that are so). reason is null while it is up. state
+ * "blocked", with its reason: up, but loop guard lets nothing through.
  */
 json_t *router_show_ports(struct router *router);
 /* route: to ("default"), type, via, port (both null where there is none), metric, source ("file", "live", "connected"), state ("used", "shadowed", "port-down"), hits. At most limit rows (0: all). */
 json_t *router_show_routes(struct router *router, size_t limit);
+/* The same rows, of the routes to one prefix: quick however many others there are. */
+json_t *router_show_route(struct router *router, be32 prefix, uint8_t prefix_len);
+/*
+ * What becomes of packets for address, as the tables in use have it: at most one row, with
+ * destination and then the keys of a route; or destination, type ("local", "broadcast")
+ * and port (null where the kernel alone has the address, on no port of ours). Empty: no route.
+ */
+json_t *router_route_get(struct router *router, be32 address);
 /* neigh: address, mac (null: not known), port, state, source ("learnt", "file", "live"), age_ms (since confirmed) and used_ms (null: never), queued. */
 json_t *router_show_neighs(struct router *router);
 /* drops: port ("-" for packets made here), reason, text, packets. Only those not zero; all: every reason summed over ports, without the key port. */
 json_t *router_show_drops(struct router *router, bool all);
+/*
+ * fdb: mac, port, bridge, kind ("learnt", "static", "local"), age_ms (null: static, local),
+ * hits; by bridge and MAC. Loop guard and the bounds are told by router_show_bridges().
+ */
+json_t *router_show_fdb(struct router *router);
+/* A static entry: it stays while its port is in a bridge, and is back when the port is. */
+int router_fdb_add(struct router *router, struct mac mac, const char *port, struct refusal *why);
+/* Any entry but the bridge's own. bridge NULL: the one that has it. */
+int router_fdb_del(struct router *router, struct mac mac, const char *bridge, struct refusal *why);
+/* Learnt entries of a bridge or port, NULL: of all. Returns how many. */
+unsigned router_fdb_flush(struct router *router, const char *name);
+/*
+ * Events since the last call: event ("appeared", "moved", "gone"), mac, port, bridge, before
+ * (moved: the port it was on, else null), age_ms; at the end, if some did not find room,
+ * event "lost" and how many events. on: keep them from now on.
+ */
+json_t *router_fdb_events(struct router *router);
+void router_fdb_watch(struct router *router, bool on);
+/*
+ * bridge: name, number, state ("up", "down"), mac, mtu, addresses, ports (both one string),
+ * aging_s, mirror (null: none), entries, refused (sources not learnt for lack of room, of all
+ * bridges together), blocked (the ports that loop guard has blocked, with the MAC and for how
+ * long; null: none).
+ */
+json_t *router_show_bridges(struct router *router);
+/*
+ * nat: protocol, state, source, destination (as the first packet came: "10.0.0.2:1234"),
+ * reply_source, reply_destination (as answers come), rule (index in the file, from 1; null), packets,
+ * bytes, reply_packets, reply_bytes, age_ms, left_ms. filter: NULL: all. At most limit rows
+ * (0: all).
+ */
+struct nat_filter { /* zero fields: any */
+	uint8_t protocol;
+	be32 address;  /* either end's, before or after translation */
+	uint16_t port;
+};
+json_t *router_show_nat(struct router *router, const struct nat_filter *filter, size_t limit);
+unsigned router_nat_flush(struct router *router, const struct nat_filter *filter);
+/* The lab clock: all sessions become that much older. */
+void router_nat_age(struct router *router, uint64_t by_ns);
+/*
+ * nat rules: index (from 1), action, out, in, from, match, protocol, ports, to, mapping,
+ * filtering, hits. filter rules: index, action, states, in, out, from, to, protocol,
+ * source_ports, ports, icmp_type, packets, bytes. What a rule does not ask for, or has as it
+ * is by default, is null.
+ */
+json_t *router_show_nat_rules(struct router *router);
+json_t *router_show_filter(struct router *router);
 /* One object: frames, frames_free, frames_held, created, icmp_errors, icmp_limited ... balance. */
 json_t *router_show_stats(struct router *router);
 

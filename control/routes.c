@@ -216,6 +216,18 @@ struct route *routes_find_any(const struct route_list *list, be32 prefix, uint8_
 	return NULL;
 }
 
+const struct route *routes_to_prefix(const struct route_list *list, be32 prefix,
+				     uint8_t prefix_len, size_t *n)
+{
+	const struct route wanted = {.prefix = prefix, .prefix_len = prefix_len};
+	size_t first = lower_bound(list, &wanted), i = first;
+	while (i < list->n && compare_prefix(list->routes[i].prefix, list->routes[i].prefix_len,
+					     prefix, prefix_len) == 0)
+		i++;
+	*n = i - first;
+	return list->routes + first;
+}
+
 struct route *routes_insert(struct route_list *list, const struct port_table *ports,
 			    const struct config_route *from)
 {
@@ -272,6 +284,10 @@ int routes_check(const struct config_route *route, const struct port_table *port
 	const struct port *port = port_of_route(ports, route);
 	if (!port && route->port[0])
 		return refusal_set(why, REFUSED_CONFIG, "there is no port %s", route->port);
+	if (port && port->bridge != PORT_NONE)
+		return refusal_set(why, REFUSED_CONFIG,
+				   "port %s is in bridge %s: routes lead to the bridge", port->name,
+				   ports->ports[port->bridge]->name);
 	if (!port) {
 		char via[20];
 		return refusal_set(why, REFUSED_CONFIG, "gateway %s is in no port's subnet",

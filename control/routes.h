@@ -61,6 +61,9 @@ struct route *routes_find_asked(const struct route_list *list, be32 prefix, uint
 				uint32_t metric);
 /* The first route to that prefix, whatever its metric, that is not connected. NULL: none. */
 struct route *routes_find_any(const struct route_list *list, be32 prefix, uint8_t prefix_len);
+/* All routes to that prefix: the first of *n that stand together. Cost: a binary search. */
+const struct route *routes_to_prefix(const struct route_list *list, be32 prefix,
+				     uint8_t prefix_len, size_t *n);
 
 /* Adds one live route, not in any FIB yet; its key is free. NULL: no memory. Moves the others. */
 struct route *routes_insert(struct route_list *list, const struct port_table *ports,

@@ -7,12 +7,13 @@
  *
  *   - a peer is read only while its outbox is small, so what it can make us store is one
  *     answer and OUT_HIGH bytes; the kernel's socket buffer then holds it up, not us;
- *   - an outbox that is not emptied within PATIENCE_NS, or that outgrows OUT_MAX (a trace
- *     nobody reads), ends the connection.
+ *   - an outbox that is not emptied within PATIENCE_NS, or that outgrows OUT_MAX (or
+ *     OUT_STREAM_MAX, of a trace nobody reads), ends the connection.
  *
  * Everything is level-triggered on one epoll descriptor, which the daemon's loop polls:
- * the listener, the peers, and a timer that runs while there is a trace or an outbox to
- * watch. What requests mean is answer.c's; only trace and reload are dealt with here.
+ * the listener, the peers, and a timer that runs while there is a stream or an outbox to
+ * watch. What requests mean is answer.c's; only reload and the two streams, trace and
+ * fdb watch, are dealt with here.
  */
 #include "server.h"
 
@@ -31,9 +32,9 @@
 #define PEERS_MAX	 64
 #define OUT_HIGH	 (64 * 1024)	 /* no further request is taken up above this */
 #define OUT_MAX		 (512u << 20)	 /* a million routes are 200 MB */
-#define OUT_TRACE_MAX	 (4u << 20)	 /* walks that nobody reads */
+#define OUT_STREAM_MAX	 (4u << 20)	 /* walks or events that nobody reads */
 #define PATIENCE_NS	 (30 * NS_PER_S) /* for a reader, and until an idle peer may be replaced */
-#define TRACE_POLL_NS	 (50 * NS_PER_MS)
+#define STREAM_POLL_NS	 (50 * NS_PER_MS)
 #define TRACE_BATCH	 32	     /* packets that the dataplane follows at once (trace.h) */
 #define RELOAD_TEXT_SIZE (32 * 1024) /* a hundred complaints with their source lines */
 #define EVENTS_MAX	 16	     /* a call's work: at most one inbox each */
@@ -42,6 +43,7 @@ struct peer {
 	int fd;		     /* -1: the place is free */
 	bool ended;	     /* nothing more comes; closed when the outbox is empty */
 	bool skipping;	     /* within a line that is too long */
+	bool watches;	     /* the FDB: each event is sent to it */
 	uint32_t interest;   /* what epoll watches for */
 	uint64_t active_ns;  /* when it last sent something */
 	uint64_t waiting_ns; /* since when its outbox is not empty */
@@ -78,11 +80,27 @@ static uint64_t now_ns(void)
 	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
 }
 
+static unsigned count_watchers(const struct server *server)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < PEERS_MAX; i++)
+		n += server->peers[i] && server->peers[i]->watches;
+	return n;
+}
+
+/* Answers go to it without being asked for; its requests wait. */
+static bool is_streaming(const struct server *server, const struct peer *peer)
+{
+	return server->trace.peer == peer || peer->watches;
+}
+
 /* -- the timer -- */
 
 static void set_timer(struct server *server)
 {
-	uint64_t interval = server->trace.peer ? TRACE_POLL_NS : server->deaf ? NS_PER_S : 0;
+	bool streams = server->trace.peer || count_watchers(server);
+	uint64_t interval = streams ? STREAM_POLL_NS : server->deaf ? NS_PER_S : 0;
 	struct itimerspec spec;
 
 	for (unsigned i = 0; !interval && i < PEERS_MAX; i++)
@@ -108,10 +126,25 @@ static void trace_stop(struct server *server)
 	server->trace = (struct trace){0};
 }
 
-static void peer_close(struct server *server, struct peer *peer)
+static void watch_stop(struct server *server, struct peer *peer)
+{
+	if (!peer->watches)
+		return;
+	peer->watches = false;
+	if (!count_watchers(server))
+		router_fdb_watch(server->router, false);
+}
+
+static void stream_stop(struct server *server, struct peer *peer)
 {
 	if (server->trace.peer == peer)
 		trace_stop(server);
+	watch_stop(server, peer);
+}
+
+static void peer_close(struct server *server, struct peer *peer)
+{
+	stream_stop(server, peer);
 	for (unsigned i = 0; i < PEERS_MAX; i++)
 		if (server->peers[i] == peer)
 			server->peers[i] = NULL;
@@ -254,6 +287,21 @@ static json_t *run_trace(struct server *server, struct peer *peer, json_t *argum
 	return json_pack("{s:i, s:[], s:b}", "status", 0, "rows", "more", 1);
 }
 
+/* Sends what has happened to all who watch. */
+static void watch_ready(struct server *server);
+
+static json_t *run_watch(struct server *server, struct peer *peer, const json_t *arguments)
+{
+	if (json_object_size(arguments))
+		return answer_error(2, NULL, "fdb watch takes no arguments");
+	if (!count_watchers(server))
+		router_fdb_watch(server->router, true);
+	else
+		watch_ready(server); /* that was before its time */
+	peer->watches = true;
+	return json_pack("{s:i, s:[], s:b}", "status", 0, "rows", "more", 1);
+}
+
 static json_t *run_line(struct server *server, struct peer *peer, const char *line, size_t len)
 {
 	const char *command, *verb = "show";
@@ -270,6 +318,8 @@ static json_t *run_line(struct server *server, struct peer *peer, const char *li
 		answer = run_trace(server, peer, arguments);
 	else if (!strcmp(command, "reload"))
 		answer = run_reload(server);
+	else if (!strcmp(command, "fdb") && !strcmp(verb, "watch"))
+		answer = run_watch(server, peer, arguments);
 	else
 		answer = answer_request(server->router, command, verb, arguments);
 	json_decref(request);
@@ -306,7 +356,7 @@ static int peer_run(struct server *server, struct peer *peer)
 	for (;;) {
 		char *line = peer->in + at, *end = memchr(line, '\n', peer->in_len - at);
 
-		if (!end || server->trace.peer == peer)
+		if (!end || is_streaming(server, peer))
 			break;
 		if (peer->out_len > OUT_HIGH) {
 			result = 1;
@@ -319,7 +369,7 @@ static int peer_run(struct server *server, struct peer *peer)
 		at = end + 1 - peer->in;
 	}
 	inbox_drop(peer, at);
-	if (peer->in_len == sizeof(peer->in) && !result && server->trace.peer != peer)
+	if (peer->in_len == sizeof(peer->in) && !result && !is_streaming(server, peer))
 		return skip_long_line(peer);
 	return result;
 }
@@ -336,7 +386,7 @@ static void peer_serve(struct server *server, struct peer *peer)
 			return;
 		}
 	} while (state > 0 && !peer->out_len);
-	if (peer->ended && !peer->out_len && server->trace.peer != peer)
+	if (peer->ended && !peer->out_len && !is_streaming(server, peer))
 		peer_close(server, peer);
 	else
 		peer_watch(server, peer);
@@ -344,10 +394,9 @@ static void peer_serve(struct server *server, struct peer *peer)
 
 static void peer_ready(struct server *server, struct peer *peer, uint32_t events)
 {
-	/* It hung up altogether: no walk will be read. Requests it sent before still count. */
+	/* It hung up altogether: no stream will be read. Requests it sent before still count. */
 	if (events & (EPOLLHUP | EPOLLERR)) {
-		if (server->trace.peer == peer)
-			trace_stop(server);
+		stream_stop(server, peer);
 		if (!(peer->interest & EPOLLIN) && peer->ended) {
 			peer_close(server, peer);
 			return;
@@ -366,7 +415,7 @@ static void peer_ready(struct server *server, struct peer *peer, uint32_t events
 	peer_serve(server, peer);
 }
 
-/* -- the trace -- */
+/* -- the streams -- */
 
 static void trace_ready(struct server *server)
 {
@@ -390,7 +439,7 @@ static void trace_ready(struct server *server)
 	answer = answer_rows(walks);
 	if (more)
 		json_object_set_new(answer, "more", json_true());
-	if (peer->out_len > OUT_TRACE_MAX || peer_answer(peer, answer)) {
+	if (peer->out_len > OUT_STREAM_MAX || peer_answer(peer, answer)) {
 		peer_close(server, peer);
 		return;
 	}
@@ -401,6 +450,27 @@ static void trace_ready(struct server *server)
 		peer_answer(peer, answer_refusal(&why));
 	}
 	peer_serve(server, peer);
+}
+
+static void watch_tell(struct server *server, struct peer *peer, json_t *events)
+{
+	json_t *answer = answer_rows(json_incref(events));
+
+	json_object_set_new(answer, "more", json_true());
+	if (peer->out_len > OUT_STREAM_MAX || peer_answer(peer, answer))
+		peer_close(server, peer);
+	else
+		peer_serve(server, peer);
+}
+
+static void watch_ready(struct server *server)
+{
+	json_t *events = router_fdb_events(server->router);
+
+	for (unsigned i = 0; i < PEERS_MAX && json_array_size(events); i++)
+		if (server->peers[i] && server->peers[i]->watches)
+			watch_tell(server, server->peers[i], events);
+	json_decref(events);
 }
 
 /* -- the listener -- */
@@ -414,7 +484,7 @@ static struct peer **free_place(struct server *server, uint64_t now)
 
 		if (!*place)
 			return place;
-		if (server->trace.peer != *place && now - (*place)->active_ns > PATIENCE_NS &&
+		if (!is_streaming(server, *place) && now - (*place)->active_ns > PATIENCE_NS &&
 		    (!idlest || (*place)->active_ns < (*idlest)->active_ns))
 			idlest = place;
 	}
@@ -510,6 +580,8 @@ static void timer_ready(struct server *server)
 	listen_again(server);
 	if (server->trace.peer)
 		trace_ready(server);
+	if (count_watchers(server))
+		watch_ready(server);
 	for (unsigned i = 0; i < PEERS_MAX; i++) {
 		struct peer *peer = server->peers[i];
 

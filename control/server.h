@@ -19,6 +19,12 @@
  *   neigh    show                     address, port
  *   neigh    add, del                 address*, mac (add: *), port (add: *)
  *   neigh    flush                    port
+ *   fdb      show                     mac, port, bridge
+ *   fdb      add                      mac*, port*
+ *   fdb      del                      mac*, port or bridge
+ *   fdb      flush                    port or bridge
+ *   fdb      watch
+ *   bridge   show                     name
  *   drops    show                     all (true: those never seen, too)
  *   stats    show
  *   trace    show                     expression (pcap-filter(7)), count (0: without end)
@@ -27,8 +33,9 @@
  * status is the exit code of the command: 0 with rows, an array of flat objects as router.h
  * documents them; 1, 2 or 4 with error and perhaps hint. flush answers {"flushed":N}, reload
  * {"summary":TEXT} or, besides error, all "complaints" about the file as diag.h writes them.
- * trace answers many times, at first with no rows: "more":true says that another answer
- * follows. One client traces at a time; its other requests wait for the end.
+ * trace and fdb watch answer many times, at first with no rows: "more":true says that
+ * another answer follows. One client traces at a time, any number watch; such a client's
+ * other requests wait for the end, which of a watch is the end of its connection.
  *
  * A request is at most 64 KiB; what is longer, or no JSON, is answered with status 2 and
  * the stream goes on at the next line. Nothing a client does holds up the others: while its

@@ -225,6 +225,20 @@ static void put_traffic(FILE *out, const json_t *port)
 	fputc('\n', out);
 }
 
+/* Its part in a bridge, on a line of its own. */
+static void put_place(FILE *out, const json_t *port)
+{
+	const char *bridge = text_of(port, "bridge"), *mirror = text_of(port, "mirror");
+
+	if (!*bridge && !*mirror)
+		return;
+	fputs("\n   ", out);
+	put_word(out, "bridge", bridge);
+	if (*text_of(port, "flags"))
+		fprintf(out, " %s", text_of(port, "flags"));
+	put_word(out, "mirror", mirror);
+}
+
 void table_ports(FILE *out, const json_t *rows, bool statistics)
 {
 	for (size_t i = 0; i < json_array_size(rows); i++) {
@@ -237,8 +251,11 @@ void table_ports(FILE *out, const json_t *rows, bool statistics)
 		put_word(out, "mac", text_of(port, "mac"));
 		put_word(out, "xdp", text_of(port, "xdp"));
 		put_word(out, "lane", text_of(port, "lane"));
+		if (*text_of(port, "lane_reason"))
+			fprintf(out, " (%s)", text_of(port, "lane_reason"));
 		if (*text_of(port, "addresses"))
 			fprintf(out, "\n    addresses %s", text_of(port, "addresses"));
+		put_place(out, port);
 		fputc('\n', out);
 		if (statistics)
 			put_counters(out, port);
@@ -326,6 +343,152 @@ void table_neighs(FILE *out, const json_t *rows)
 			fprintf(out, " queued %" JSON_INTEGER_FORMAT, number_of(neigh, "queued"));
 		fputc('\n', out);
 	}
+}
+
+/* -- bridges -- */
+
+void table_fdb(FILE *out, const json_t *rows)
+{
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		const json_t *entry = json_array_get(rows, i);
+		const json_t *age = json_object_get(entry, "age_ms");
+
+		fputs(text_of(entry, "mac"), out);
+		put_word(out, "port", text_of(entry, "port"));
+		put_word(out, "bridge", text_of(entry, "bridge"));
+		put_unusual(out, text_of(entry, "kind"), "learnt");
+		if (json_is_integer(age))
+			put_age(out, "age", json_integer_value(age));
+		if (number_of(entry, "hits"))
+			fprintf(out, " hits %" JSON_INTEGER_FORMAT, number_of(entry, "hits"));
+		fputc('\n', out);
+	}
+}
+
+void table_fdb_event(FILE *out, const json_t *event)
+{
+	fputs(text_of(event, "event"), out);
+	if (json_object_get(event, "events"))
+		fprintf(out, " %" JSON_INTEGER_FORMAT " events", number_of(event, "events"));
+	else
+		fprintf(out, " %s", text_of(event, "mac"));
+	put_word(out, "port", text_of(event, "port"));
+	put_word(out, "bridge", text_of(event, "bridge"));
+	put_word(out, "from", text_of(event, "before"));
+	fputc('\n', out);
+}
+
+void table_bridges(FILE *out, const json_t *rows)
+{
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		const json_t *bridge = json_array_get(rows, i);
+
+		fprintf(out, "%s: %s mtu %" JSON_INTEGER_FORMAT, text_of(bridge, "name"),
+			text_of(bridge, "state"), number_of(bridge, "mtu"));
+		put_word(out, "mac", text_of(bridge, "mac"));
+		fprintf(out,
+			" aging %" JSON_INTEGER_FORMAT "s entries %" JSON_INTEGER_FORMAT
+			"\n    ports %s\n",
+			number_of(bridge, "aging_s"), number_of(bridge, "entries"),
+			text_of(bridge, "ports"));
+		if (*text_of(bridge, "addresses"))
+			fprintf(out, "    addresses %s\n", text_of(bridge, "addresses"));
+		if (*text_of(bridge, "mirror"))
+			fprintf(out, "    mirror %s\n", text_of(bridge, "mirror"));
+		if (*text_of(bridge, "blocked"))
+			fprintf(out, "    blocked %s\n", text_of(bridge, "blocked"));
+		if (number_of(bridge, "refused"))
+			fprintf(out, "    not learnt for lack of room %" JSON_INTEGER_FORMAT "\n",
+				number_of(bridge, "refused"));
+	}
+}
+
+/* -- nat and filter -- */
+
+/* Where a packet of the session comes out, and whence: said where it is not as it came in. */
+static void put_translation(FILE *out, const json_t *session)
+{
+	const char *source = text_of(session, "reply_destination");
+	const char *destination = text_of(session, "reply_source");
+
+	if (strcmp(source, text_of(session, "source")))
+		put_word(out, "as", source);
+	if (strcmp(destination, text_of(session, "destination")))
+		put_word(out, "to", destination);
+}
+
+void table_sessions(FILE *out, const json_t *rows)
+{
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		const json_t *session = json_array_get(rows, i);
+
+		fprintf(out, "%s %s -> %s", text_of(session, "protocol"),
+			text_of(session, "source"), text_of(session, "destination"));
+		put_translation(out, session);
+		put_state(out, text_of(session, "state"));
+		if (number_of(session, "rule"))
+			fprintf(out, " rule %" JSON_INTEGER_FORMAT, number_of(session, "rule"));
+		put_age(out, "age", number_of(session, "age_ms"));
+		put_age(out, "left", number_of(session, "left_ms"));
+		fprintf(out,
+			" packets %" JSON_INTEGER_FORMAT " back %" JSON_INTEGER_FORMAT
+			" bytes %" JSON_INTEGER_FORMAT " back %" JSON_INTEGER_FORMAT "\n",
+			number_of(session, "packets"), number_of(session, "reply_packets"),
+			number_of(session, "bytes"), number_of(session, "reply_bytes"));
+	}
+}
+
+void table_nat_rules(FILE *out, const json_t *rows)
+{
+	static const struct table_column words[] = {{"out", "out"},
+						    {"in", "in"},
+						    {"from", "from"},
+						    {"match", "address"},
+						    {"protocol", "protocol"},
+						    {"ports", "port"},
+						    {"to", "to"},
+						    {"mapping", "mapping"},
+						    {"filtering", "filtering"}};
+
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		const json_t *rule = json_array_get(rows, i);
+
+		fprintf(out, "%" JSON_INTEGER_FORMAT " %s", number_of(rule, "index"),
+			text_of(rule, "action"));
+		for (size_t w = 0; w < sizeof(words) / sizeof(words[0]); w++)
+			put_word(out, words[w].heading, text_of(rule, words[w].key));
+		fprintf(out, " hits %" JSON_INTEGER_FORMAT "\n", number_of(rule, "hits"));
+	}
+}
+
+static bool is_used(const json_t *rows, const char *key)
+{
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		const json_t *value = json_object_get(json_array_get(rows, i), key);
+
+		if (value && !json_is_null(value))
+			return true;
+	}
+	return false;
+}
+
+void table_filter(FILE *out, const json_t *rows)
+{
+	static const struct table_column all[] = {{"index", "NUM"},	{"packets", "PACKETS"},
+						  {"bytes", "BYTES"},	{"action", "ACTION"},
+						  {"protocol", "PROT"}, {"in", "IN"},
+						  {"out", "OUT"},	{"from", "FROM"},
+						  {"to", "TO"},		{"source_ports", "SPORT"},
+						  {"ports", "PORT"},	{"icmp_type", "TYPE"},
+						  {"states", "STATE"}};
+	struct table_column used[sizeof(all) / sizeof(all[0])];
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (is_used(rows, all[i].key))
+			used[n++] = all[i];
+	if (n)
+		table_columns(out, used, n, rows);
 }
 
 /* -- walks -- */

@@ -35,6 +35,19 @@ void table_routes(FILE *out, const json_t *rows);
 void table_route_found(FILE *out, const json_t *rows);
 /* "192.168.1.2 port r0 lladdr 02:... REACHABLE age 3s" */
 void table_neighs(FILE *out, const json_t *rows);
+/* "02:00:00:00:01:02 port r2 bridge br0 age 3s hits 12", "... static", "... local" */
+void table_fdb(FILE *out, const json_t *rows);
+/* "moved 02:00:00:00:01:02 port r3 bridge br0 from r2" */
+void table_fdb_event(FILE *out, const json_t *event);
+/* "br0: up mtu 1500 mac 02:... aging 300s entries 7", then ports, addresses, trouble. */
+void table_bridges(FILE *out, const json_t *rows);
+/* "tcp 10.0.0.2:1234 -> 8.8.8.8:53 as 192.0.2.1:1234 ESTABLISHED rule 1 ...": where it differs,
+ * as is what becomes of source and destination. */
+void table_sessions(FILE *out, const json_t *rows);
+/* "1 masquerade out r1 from 10.0.0.0/24 hits 12" */
+void table_nat_rules(FILE *out, const json_t *rows);
+/* Columns, as iptables -nvL has them; without those that no rule uses. */
+void table_filter(FILE *out, const json_t *rows);
 void table_drops(FILE *out, const json_t *rows);
 /* Key and value of each row, aligned. */
 void table_stats(FILE *out, const json_t *rows);

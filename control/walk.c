@@ -18,9 +18,14 @@ struct telling {
 	const struct trace_walk *walk;
 	const struct port_table *ports;
 	const struct fib *fib;
+	const struct rules *rules;
 	json_t *lines;
-	be32 src, dst; /* as the packet goes now: a reply's are the other way round */
+	be32 src, dst;	   /* as the packet goes now: a reply's are the other way round */
+	be16 sport, dport; /* or an ICMP query's identifier, the other being zero */
+	uint8_t protocol;
+	uint8_t nat; /* enum nat_flag: what translation has been told */
 	uint8_t ttl;
+	bool flooded; /* by the bridge, to all but the port it came from */
 	uint64_t at_ns;
 };
 
@@ -63,19 +68,32 @@ static const char *icmp_name(uint8_t type)
 	return "message";
 }
 
-static void describe_transport(const struct ip4_hdr *ip, const uint8_t *end, char *text,
-			       size_t size)
+/* As session.h has them: the identifier is where the port of whoever asked would be. */
+static void note_identifier(struct telling *t, const struct icmp_hdr *icmp)
+{
+	be16 identifier = {(uint16_t)icmp->rest.raw}; /* its first two bytes */
+	if (icmp->type == ICMP_ECHO)
+		t->sport = identifier;
+	else if (icmp->type == ICMP_ECHO_REPLY)
+		t->dport = identifier;
+}
+
+static void describe_transport(struct telling *t, const struct ip4_hdr *ip, const uint8_t *end,
+			       char *text, size_t size)
 {
 	const uint8_t *next = (const uint8_t *)ip + ip4_header_len(ip);
 	bool first = ip4_offset(ip) == 0 && ip4_header_len(ip) >= sizeof(*ip);
 	if (ip->protocol == PROTO_ICMP && first && next + sizeof(struct icmp_hdr) <= end) {
 		snprintf(text, size, "ICMP %s", icmp_name(((const struct icmp_hdr *)next)->type));
+		note_identifier(t, (const struct icmp_hdr *)next);
 	} else if ((ip->protocol == PROTO_TCP || ip->protocol == PROTO_UDP) && first &&
 		   next + 4 <= end) {
 		const struct udp_hdr *ports =
 			(const struct udp_hdr *)next; /* TCP's ports lie alike */
 		snprintf(text, size, "%s %u -> %u", ip->protocol == PROTO_TCP ? "TCP" : "UDP",
 			 be16_host(ports->sport), be16_host(ports->dport));
+		t->sport = ports->sport;
+		t->dport = ports->dport;
 	} else if (ip4_offset(ip)) {
 		snprintf(text, size, "fragment at %u of protocol %u", ip4_offset(ip), ip->protocol);
 	} else {
@@ -87,11 +105,12 @@ static void describe_ip4(struct telling *t, const struct ip4_hdr *ip, const uint
 			 char *text, size_t size)
 {
 	char src[20], dst[20], transport[64];
-	describe_transport(ip, end, transport, sizeof(transport));
+	describe_transport(t, ip, end, transport, sizeof(transport));
 	snprintf(text, size, "%s -> %s, %s, TTL %u", config_format_address(ip->src, src),
 		 config_format_address(ip->dst, dst), transport, ip->ttl);
 	t->src = ip->src;
 	t->dst = ip->dst;
+	t->protocol = ip->protocol;
 	t->ttl = ip->ttl;
 }
 
@@ -102,6 +121,20 @@ static void describe_arp(const struct arp_hdr *arp, char *text, size_t size)
 	snprintf(text, size, "ARP %s %s, %s %s", request ? "request for" : "reply to",
 		 config_format_address(arp->target, target), request ? "asked by" : "from",
 		 config_format_address(arp->sender, sender));
+}
+
+/* What is bridged and not routed; a tag is four bytes in front of the type proper. */
+static void describe_other(uint16_t type, const uint8_t *payload, const uint8_t *end, char *text,
+			   size_t size)
+{
+	const be16 *tag = (const be16 *)payload;
+	if (type == ETH_IPV6)
+		snprintf(text, size, "IPv6");
+	else if (type == ETH_VLAN && payload + 4 <= end)
+		snprintf(text, size, "VLAN %u, Ethernet type 0x%04x", be16_host(tag[0]) & 0xfff,
+			 be16_host(tag[1]));
+	else
+		snprintf(text, size, "Ethernet type 0x%04x", type);
 }
 
 static void tell_arrival(struct telling *t)
@@ -118,7 +151,7 @@ static void tell_arrival(struct telling *t)
 		else if (type == ETH_ARP && payload + sizeof(struct arp_hdr) <= end)
 			describe_arp((const struct arp_hdr *)payload, text, sizeof(text));
 		else
-			snprintf(text, sizeof(text), "Ethernet type 0x%04x", type);
+			describe_other(type, payload, end, text, sizeof(text));
 	}
 	snprintf(line, sizeof(line), "%s: %s, %u bytes%s", port_name(t->ports, walk->port_in), text,
 		 walk->first_len, walk->flags & PACKET_PARTIAL ? ", checksum left to us" : "");
@@ -127,19 +160,70 @@ static void tell_arrival(struct telling *t)
 
 /* -- the rooms -- */
 
+static const struct eth_hdr *arrived_as(const struct telling *t)
+{
+	return (const struct eth_hdr *)t->walk->first;
+}
+
+static const char *type_name(const struct eth_hdr *eth)
+{
+	switch (be16_host(eth->type)) {
+	case ETH_ARP:
+		return "ARP";
+	case ETH_IPV4:
+		return "IPv4";
+	}
+	return "neither IPv4 nor ARP";
+}
+
 static void tell_eth(struct telling *t, const struct trace_step *step)
 {
-	const struct eth_hdr *eth = (const struct eth_hdr *)t->walk->first;
+	const struct eth_hdr *eth = arrived_as(t);
+	const struct port *port = port_get(t->ports, t->walk->port_in);
 	char mac[20];
 	config_format_mac(eth->src, mac);
-	say(t, "eth", "%s, from %s to %s",
-	    step->verdict == TO_ARP   ? "ARP"
-	    : step->verdict == TO_IP4 ? "IPv4"
-				      : "neither IPv4 nor ARP",
-	    mac,
-	    mac_is_broadcast(eth->dst) ? "everybody"
-	    : mac_is_group(eth->dst)   ? "a group"
-				       : "us");
+	if (step->verdict == TO_BRIDGE)
+		say(t, "eth", "%s, from %s on a port of %s", type_name(eth), mac,
+		    port_name(t->ports,
+			      port && port->bridge != PORT_NONE ? port->bridge : PORT_MAX));
+	else
+		say(t, "eth", "%s, from %s to %s", type_name(eth), mac,
+		    mac_is_broadcast(eth->dst) ? "everybody"
+		    : mac_is_group(eth->dst)   ? "a group"
+					       : "us");
+}
+
+/* The leg as the way out means a flood. */
+static void tell_bridge(struct telling *t, const struct trace_step *step)
+{
+	const struct mac to = arrived_as(t)->dst;
+	const struct port *out = port_get(t->ports, step->decision.port_out);
+	const char *name = port_name(t->ports, step->decision.port_out);
+	char mac[20];
+	config_format_mac(to, mac);
+	t->flooded = step->verdict == TO_EGRESS && out && port_is_leg(out);
+	if (step->verdict != TO_EGRESS)
+		say(t, "bridge", "%s: up to the bridge itself",
+		    mac_is_broadcast(to) ? "for everybody"
+		    : mac_is_group(to)	 ? "for a group"
+					 : "for a MAC of its own");
+	else if (!t->flooded)
+		say(t, "bridge", "%s is on %s", mac, name);
+	else if (mac_is_group(to))
+		say(t, "bridge", "for %s: flooded to %s",
+		    mac_is_broadcast(to) ? "everybody" : "a group", name);
+	else
+		say(t, "bridge", "%s is on no port that is known: flooded to %s", mac, name);
+}
+
+static void tell_egress(struct telling *t, const struct trace_step *step)
+{
+	const char *out = port_name(t->ports, step->decision.port_out);
+	if (t->flooded)
+		say(t, "egress", "every port of %s but %s, %u bytes", out,
+		    port_name(t->ports, t->walk->port_in), step->len);
+	else
+		say(t, "egress", "%s, %u bytes", out, step->len);
 }
 
 static void tell_arp(struct telling *t, const struct trace_step *step)
@@ -152,27 +236,119 @@ static void tell_arp(struct telling *t, const struct trace_step *step)
 		say(t, "arp", "for the kernel");
 }
 
-static void tell_ip4(struct telling *t, const struct trace_step *step)
+/* For whom it is: valid is what was found out before. */
+static void tell_delivery(struct telling *t, const char *room, const char *valid,
+			  const struct trace_step *step)
 {
 	char dst[20];
 	config_format_address(t->dst, dst);
 	if (step->verdict == TO_FIB)
-		say(t, "ip4", "valid, in transit");
+		say(t, room, "%sin transit", valid);
 	else if (step->verdict == TO_LOCAL)
-		say(t, "ip4", "valid, for us: %s is an address of this router", dst);
+		say(t, room, "%sfor us: %s is an address of this router", valid, dst);
 	else
-		say(t, "ip4", "valid, for the kernel: it alone has %s", dst);
+		say(t, room, "%sfor the kernel: it alone has %s", valid, dst);
+}
+
+static void tell_ip4(struct telling *t, const struct trace_step *step)
+{
+	if (step->verdict == TO_NAT)
+		say(t, "ip4", "valid");
+	else
+		tell_delivery(t, "ip4", "valid, ", step);
+}
+
+/* -- the rooms of translation -- */
+
+static char *format_endpoint(be32 address, be16 port, char *text, size_t size)
+{
+	char buf[20];
+	config_format_address(address, buf);
+	snprintf(text, size, be16_host(port) ? "%s:%u" : "%s", buf, be16_host(port));
+	return text;
+}
+
+/* end: "source" or "destination"; rule: that says so, NULL: otherwise says it. */
+static void tell_translation(struct telling *t, const char *room, const char *end,
+			     const char *before, const char *after, const struct nat_rule *rule,
+			     const char *otherwise)
+{
+	if (rule)
+		say(t, room, "%s %s -> %s (%s, rule %u)", end, before, after,
+		    nat_action_name(rule->action), (unsigned)(rule - t->rules->nat) + 1);
+	else
+		say(t, room, "%s %s -> %s (%s)", end, before, after, otherwise);
+}
+
+/* The dnat rule that makes of the destination what became of it; NULL: it was a session. */
+static const struct nat_rule *dnat_of(const struct telling *t, const struct nat_decision *n)
+{
+	const struct nat_rule *rule =
+		nat_rules_destination(t->rules, t->ports, t->dst, t->protocol, t->dport);
+	if (!rule || be32_host(n->dst) < be32_host(rule->to_first) ||
+	    be32_host(n->dst) > be32_host(rule->to_last))
+		return NULL;
+	bool same = rule->to_ports.first ? rule_ports_hold(rule->to_ports, n->dport)
+					 : be16_equal(n->dport, t->dport);
+	return same ? rule : NULL;
+}
+
+static void tell_source(struct telling *t, const char *room, const struct nat_decision *n,
+			const struct nat_rule *rule, const char *otherwise)
+{
+	char before[32], after[32];
+	tell_translation(t, room, "source",
+			 format_endpoint(t->src, t->sport, before, sizeof(before)),
+			 format_endpoint(n->src, n->sport, after, sizeof(after)), rule, otherwise);
+	t->nat |= NAT_SOURCE;
+}
+
+static void tell_nat(struct telling *t, const struct trace_step *step)
+{
+	const struct nat_decision *n = &step->decision.nat;
+	char before[32], after[32];
+	if (step->verdict == HELD) {
+		say(t, "nat", "a fragment that came before its first: it waits");
+		return;
+	}
+	if (n->flags & NAT_DESTINATION)
+		tell_translation(t, "nat", "destination",
+				 format_endpoint(t->dst, t->dport, before, sizeof(before)),
+				 format_endpoint(n->dst, n->dport, after, sizeof(after)),
+				 dnat_of(t, n), "its session");
+	if (n->flags & NAT_SOURCE)
+		tell_source(t, "nat", n, NULL, "its session");
+	if (!(n->flags & (NAT_SOURCE | NAT_DESTINATION)))
+		say(t, "nat", "its destination stays");
+	if (n->flags & NAT_QUOTED)
+		say(t, "nat", "an error about a session: what it quotes is translated, too");
+	if (n->flags & NAT_DESTINATION)
+		t->dst = n->dst;
+}
+
+/* Here a session begins, unless room nat has found it. */
+static void tell_nat_out(struct telling *t, const struct trace_step *step)
+{
+	const struct decision *d = &step->decision;
+	if (d->nat.flags & NAT_SOURCE & ~t->nat)
+		tell_source(t, "nat-out", &d->nat, nat_rules_source(t->rules, t->src, d->port_out),
+			    "hairpin");
+	else
+		say(t, "nat-out", t->nat & NAT_SOURCE ? "as its session says" : "its source stays");
 }
 
 static void tell_local(struct telling *t, const struct trace_step *step)
 {
 	be32 src = t->src;
+	be16 sport = t->sport;
 	if (step->verdict != TO_FIB) {
 		say(t, "local", "not ours to answer: the kernel has the address too");
 		return;
 	}
 	t->src = t->dst;
 	t->dst = src;
+	t->sport = t->dport;
+	t->dport = sport;
 	t->ttl = step->ttl;
 	say(t, "local", "echo request: the datagram becomes the reply, TTL %u", step->ttl);
 }
@@ -225,7 +401,8 @@ static void tell_rewrite(struct telling *t, const struct trace_step *step)
 	char src[20], dst[20], ttl[32] = "TTL unchanged";
 	if (step->ttl != t->ttl)
 		snprintf(ttl, sizeof(ttl), "TTL %u -> %u", t->ttl, step->ttl);
-	say(t, "rewrite", "%s, %s -> %s", ttl, config_format_mac(step->decision.link.src, src),
+	say(t, "rewrite", "%s%s, %s -> %s", step->decision.nat.flags ? "translated, " : "", ttl,
+	    config_format_mac(step->decision.link.src, src),
 	    config_format_mac(step->decision.link.dst, dst));
 	t->ttl = step->ttl;
 }
@@ -241,17 +418,32 @@ static void tell_step(struct telling *t, const struct trace_step *step)
 	case TO_ETH:
 		tell_eth(t, step);
 		break;
+	case TO_BRIDGE:
+		tell_bridge(t, step);
+		break;
 	case TO_ARP:
 		tell_arp(t, step);
 		break;
 	case TO_IP4:
 		tell_ip4(t, step);
 		break;
+	case TO_NAT:
+		tell_nat(t, step);
+		break;
+	case TO_DELIVER:
+		tell_delivery(t, "deliver", "", step);
+		break;
 	case TO_LOCAL:
 		tell_local(t, step);
 		break;
 	case TO_FIB:
 		tell_fib(t, step);
+		break;
+	case TO_FILTER:
+		say(t, "filter", "accepted");
+		break;
+	case TO_NAT_OUT:
+		tell_nat_out(t, step);
 		break;
 	case TO_NEIGH:
 		tell_neigh(t, step);
@@ -260,8 +452,7 @@ static void tell_step(struct telling *t, const struct trace_step *step)
 		tell_rewrite(t, step);
 		break;
 	case TO_EGRESS:
-		say(t, "egress", "%s, %u bytes", port_name(t->ports, step->decision.port_out),
-		    step->len);
+		tell_egress(t, step);
 		break;
 	default: /* an end is no room */
 		break;
@@ -294,10 +485,13 @@ static json_t *hex(const uint8_t *bytes, uint32_t len)
 	return json_string(text);
 }
 
-json_t *walk_row(const struct trace_walk *walk, const struct port_table *ports,
-		 const struct fib *fib)
+json_t *walk_row(const struct trace_walk *walk, const struct walk_tables *tables)
 {
-	struct telling t = {.walk = walk, .ports = ports, .fib = fib, .lines = json_array()};
+	struct telling t = {.walk = walk,
+			    .ports = tables->ports,
+			    .fib = tables->fib,
+			    .rules = tables->rules,
+			    .lines = json_array()};
 	unsigned n = min_u32(walk->n_steps, TRACE_STEPS);
 	tell_arrival(&t);
 	for (unsigned i = 0; i < n; i++)
@@ -306,7 +500,7 @@ json_t *walk_row(const struct trace_walk *walk, const struct port_table *ports,
 		tell_end(&t, &walk->steps[n - 1]);
 	return json_pack("{s:o, s:s, s:s, s:o, s:o}", "lines", t.lines, "end",
 			 n ? verdict_name(walk->steps[n - 1].verdict) : "held", "port_in",
-			 walk->port_in == PORT_NONE ? "-" : port_name(ports, walk->port_in),
+			 walk->port_in == PORT_NONE ? "-" : port_name(tables->ports, walk->port_in),
 			 "first", hex(walk->first, walk->first_len), "last",
 			 hex(walk->last, walk->last_len));
 }
@@ -347,11 +541,13 @@ int router_trace_arm(struct router *router, const char *expression, unsigned cou
 
 json_t *router_trace_collect(struct router *router)
 {
+	const struct walk_tables tables = {.ports = worker_ports(router->worker),
+					   .fib = worker_fib(router->worker),
+					   .rules = router->nat.rules};
 	json_t *rows = json_array();
 	struct trace_walk walk;
 	while (trace_collect(worker_traces(router->worker), &walk))
-		json_array_append_new(rows, walk_row(&walk, worker_ports(router->worker),
-						     worker_fib(router->worker)));
+		json_array_append_new(rows, walk_row(&walk, &tables));
 	return rows;
 }
 

@@ -170,17 +170,11 @@ static enum verdict defend(const struct room *room, const struct port *port, str
 {
 	be32 address = packet_arp(p)->sender;
 	uint64_t *last_ns = &room->state->defended_ns[port->number];
-	struct arp_say say = {
-		.operation = ARP_REQUEST,
-		.to = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}},
-		.sender = address,
-		.target = address,
-	};
 
 	if (*last_ns && room->now_ns - *last_ns < DEFEND_INTERVAL_NS)
 		return DROP_ARP_CONFLICT;
 	*last_ns = room->now_ns;
-	arp_write(p, port, &say);
+	arp_announce(port, p, address);
 	count_add(&room->stats->arp_requests, 1);
 	return TO_EGRESS;
 }
@@ -213,7 +207,8 @@ static enum verdict take_request(const struct room *room, const struct port *por
 		return DROP_ARP_SENDER;
 	if (is_announcement(arp) && kernel_shares(room, port))
 		return PUNTED;
-	return DROP_ARP_NOT_OURS;
+	/* On a bridge the request itself went to everyone; only our copy of it ends here. */
+	return port_is_leg(port) && p->flags & PACKET_LINK_GROUP ? TAKEN : DROP_ARP_NOT_OURS;
 }
 
 static enum verdict take_reply(const struct room *room, const struct port *port,
@@ -271,4 +266,17 @@ bool arp_request(const struct port *port, struct packet *p, be32 address, struct
 	arp_write(p, port, &say);
 	p->verdict = TO_EGRESS;
 	return true;
+}
+
+void arp_announce(const struct port *port, struct packet *p, be32 address)
+{
+	struct arp_say say = {
+		.operation = ARP_REQUEST,
+		.to = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}},
+		.sender = address,
+		.target = address,
+	};
+
+	arp_write(p, port, &say);
+	p->verdict = TO_EGRESS;
 }

@@ -39,4 +39,7 @@ void arp_input(const struct port_table *ports, struct neigh_table *neigh, struct
  */
 bool arp_request(const struct port *port, struct packet *p, be32 address, struct mac mac);
 
+/* Makes p, as above, the announcement of one of the port's own addresses: RFC 5227 2.3. */
+void arp_announce(const struct port *port, struct packet *p, be32 address);
+
 #endif

@@ -5,25 +5,38 @@
  * Only touched ports are visited. A packet counts as sent once the port's io has taken
  * it; what does not fit is dropped here and now, because a full ring means the host at
  * the other end is slower than the traffic, and waiting for it would hold up the rest.
+ *
+ * A flood is one packet in the queues of several ports: packet->refs says how many, every
+ * port that sends or drops it ends one of them (frame.h). From the first of them on, its
+ * bytes and its verdict's meaning must not change.
  */
 #include "egress.h"
 
-/* The packet has left, one way or the other. */
+#include "offload.h"
+
+/* The packet has left by one port, one way or the other. */
 static void end(struct egress *e, struct packet *p, enum verdict verdict, uint64_t now_ns)
 {
 	p->verdict = (uint8_t)verdict;
-	count_add(&stats_port(e->stats, p->port_in)->ends[verdict], 1);
-	if (unlikely(p->trace))
+	count_add(&stats_port(e->stats, p->wire)->ends[verdict], 1);
+	if (unlikely(p->trace)) {
 		trace_end(e->traces, p, now_ns);
+		p->trace = 0; /* a flood's other ends are not steps of this walk */
+	}
 	if (verdict_is_drop(verdict))
 		frame_put(e->pool, p);
+}
+
+static bool is_usable(const struct egress *e, const struct port *port, uint64_t now_ns)
+{
+	return port && port->up && port->io && e->blocked_until_ns[port->number] <= now_ns;
 }
 
 static void flush_port(struct egress *e, uint16_t number, uint64_t now_ns)
 {
 	struct vector *v = &e->queues[number].waiting;
 	const struct port *port = port_get(e->ports, number);
-	bool usable = port && port->up && port->io;
+	bool usable = is_usable(e, port, now_ns);
 	unsigned taken = usable ? io_tx(port->io, v->p, v->n) : 0;
 
 	for (unsigned i = 0; i < taken; i++)
@@ -35,24 +48,112 @@ static void flush_port(struct egress *e, uint16_t number, uint64_t now_ns)
 	v->n = 0;
 }
 
-void egress_put(struct egress *e, struct packet *p, uint64_t now_ns)
+/* One packet into the queue of one port. */
+static void queue(struct egress *e, struct packet *p, uint16_t number, uint64_t now_ns)
 {
-	uint16_t number = p->decision.port_out;
 	struct egress_queue *q = &e->queues[number];
-	struct packet *next;
 
 	if (!q->touched) {
 		q->touched = true;
 		e->order[e->n_touched++] = number;
 	}
+	q->waiting.p[q->waiting.n++] = p;
+	if (q->waiting.n == VECTOR_SIZE)
+		flush_port(e, number, now_ns);
+}
+
+void egress_mirror(struct egress *e, const struct packet *p, uint16_t mirror, uint64_t now_ns)
+{
+	const struct port *port = port_get(e->ports, mirror);
+	struct packet *copy;
+
+	if (!is_usable(e, port, now_ns) || FRAME_HEADROOM + p->len > e->pool->size ||
+	    !(copy = frame_get(e->pool)))
+		return;
+	memcpy(copy->data, p->data, p->len);
+	copy->len = p->len;
+	copy->flags = p->flags & (PACKET_PARTIAL | PACKET_UNKNOWN);
+	copy->csum_start = p->csum_start;
+	copy->csum_offset = p->csum_offset;
+	if (copy->flags)
+		offload_complete(copy);
+	count_add(&e->stats->created, 1);
+	queue(e, copy, mirror, now_ns);
+}
+
+/* By a port with a wire. */
+static void put_one(struct egress *e, struct packet *p, uint16_t number, uint64_t now_ns)
+{
+	const struct port *port = port_get(e->ports, number);
+
+	if (unlikely(port && port->mirror != PORT_NONE))
+		egress_mirror(e, p, port->mirror, now_ns);
+	queue(e, p, number, now_ns);
+}
+
+/* -- bridges ---------------------------------------------------------------------- */
+
+/* The members that take p, which floods from its wire, or from the leg if it came from none of them. */
+static unsigned flood_set(const struct egress *e, const struct port *leg, const struct packet *p,
+			  uint16_t members[PORT_MAX], uint64_t now_ns)
+{
+	const struct port *from = p->flags & PACKET_FLOOD ? port_get(e->ports, p->wire) : NULL;
+	bool group = mac_is_group(packet_eth(p)->dst);
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < leg->n_members; i++) {
+		const struct port *to = port_get(e->ports, leg->members[i]);
+		if (is_usable(e, to, now_ns) && bridge_floods_to(from, to, p, group))
+			members[n++] = to->number;
+	}
+	return n;
+}
+
+static void flood(struct egress *e, const struct port *leg, struct packet *p, uint64_t now_ns)
+{
+	uint16_t members[PORT_MAX];
+	unsigned n = flood_set(e, leg, p, members, now_ns);
+
+	if (!n) {
+		end(e, p, DROP_BRIDGE_NO_PORT, now_ns);
+		return;
+	}
+	p->refs = (uint16_t)n; /* before the first queue, which may be flushed at once */
+	count_add(&e->stats->created, n - 1);
+	for (unsigned i = 0; i < n; i++)
+		put_one(e, p, members[i], now_ns);
+}
+
+/* By a bridge: where the FDB says the destination is, or everywhere. */
+static void put_leg(struct egress *e, const struct port *leg, struct packet *p, uint64_t now_ns)
+{
+	uint16_t to = PORT_NONE;
+
+	if (!(p->flags & PACKET_FLOOD) && !mac_is_group(packet_eth(p)->dst))
+		to = fdb_lookup(e->fdb, leg->number, packet_eth(p)->dst, now_ns);
+	if (to < PORT_MAX)
+		put_one(e, p, to, now_ns);
+	else
+		flood(e, leg, p, now_ns);
+}
+
+void egress_put(struct egress *e, struct packet *p, uint64_t now_ns)
+{
+	const struct port *port = port_get(e->ports, p->decision.port_out);
+	uint16_t number = p->decision.port_out;
+	struct packet *next;
+
 	for (; p; p = next) {
 		next = p->next;
 		p->next = NULL;
-		q->waiting.p[q->waiting.n++] = p;
-		if (q->waiting.n == VECTOR_SIZE)
-			flush_port(e, number, now_ns);
+		if (unlikely(port && port_is_leg(port)))
+			put_leg(e, port, p, now_ns);
+		else
+			put_one(e, p, number, now_ns);
 	}
 }
+
+/* -- the kernel's share ----------------------------------------------------------- */
 
 static void flush_punts(struct egress *e, uint64_t now_ns)
 {

@@ -2,12 +2,14 @@
 /*
  * egress.h - room 7: packets that are ready, grouped by the port they leave by.
  *
- * A port's packets are queued in order and handed to its io a vector at a time; the
- * system call that pushes them comes once per turn, from the worker.
+ * A packet for a bridge's leg finds its member in the FDB, or is flooded to all of them,
+ * without being copied. A port's packets are queued in order and handed to its io a vector
+ * at a time; the system call that pushes them comes once per turn, from the worker.
  */
 #ifndef TSUJI_EGRESS_H
 #define TSUJI_EGRESS_H
 
+#include "fdb.h"
 #include "frame.h"
 #include "port.h"
 #include "stats.h"
@@ -22,22 +24,27 @@ struct egress {
 	struct frame_pool *pool;
 	struct stats *stats;
 	struct trace_set *traces;
-	const struct port_table *ports; /* of this turn */
+	struct fdb *fdb;
+	const uint64_t *blocked_until_ns; /* by port: loop guard, bridge.h */
+	const struct port_table *ports;   /* of this turn */
 	struct egress_queue queues[PORT_MAX];
-	struct vector punts;            /* on their way to the kernel */
-	struct io *punt;                /* NULL: there is no punt lane */
-	uint16_t order[PORT_MAX];       /* ports touched this turn */
+	struct vector punts;              /* on their way to the kernel */
+	struct io *punt;                  /* NULL: there is no punt lane */
+	uint16_t order[PORT_MAX];         /* ports touched this turn */
 	unsigned n_touched;
 };
 
 /*
  * Takes a packet (and the fragments behind packet->next) that is TO_EGRESS by
- * decision.port_out. It ends as SENT, DROP_TX_FULL or DROP_PORT_DOWN; the room counts it
- * and gives back the frame of a dropped one.
+ * decision.port_out, a port or a leg. It ends as SENT (once for each port of a flood; all
+ * but the first are counted as created), DROP_TX_FULL, DROP_PORT_DOWN, or
+ * DROP_BRIDGE_NO_PORT; the room counts it and gives back the frame of a dropped one.
  */
 void egress_put(struct egress *e, struct packet *p, uint64_t now_ns);
 /* Takes a packet for the kernel; it ends as PUNTED or DROP_PUNT. */
 void egress_punt(struct egress *e, struct packet *p, uint64_t now_ns);
+/* Sends a copy of p, as its bytes stand, to a mirror port; nothing if the pool is empty. */
+void egress_mirror(struct egress *e, const struct packet *p, uint16_t mirror, uint64_t now_ns);
 /* Hands over everything that still waits; at the end of a turn. */
 void egress_flush(struct egress *e, uint64_t now_ns);
 

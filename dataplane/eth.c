@@ -2,7 +2,7 @@
 /*
  * eth - room 2: whether a frame is for this port, and which room its contents belong to.
  *
- * A port's own MAC, broadcast and every group address pass; the gate has already left to
+ * Frames on a bridge's ports go to the bridge, whatever they are. On a routed port its own MAC, broadcast and every group address pass; the gate has already left to
  * the kernel what is not ours on a routed port, so another station's frame is rare here
  * (a promiscuous port, a peer with a stale neighbour). VLAN tags are not ours: such frames
  * are other ethertypes and go to the kernel.
@@ -27,6 +27,8 @@ static enum verdict judge(const struct port_table *ports, struct packet *p)
 	const struct port *port = port_get(ports, p->port_in);
 	if (unlikely(!port))
 		return DROP_PORT_DOWN; /* it vanished while the frame was in its ring */
+	if (port->bridge != PORT_NONE)
+		return TO_BRIDGE;
 	const struct eth_hdr *eth = packet_eth(p);
 	if (mac_is_group(eth->dst))
 		p->flags |= PACKET_LINK_GROUP;

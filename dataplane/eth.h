@@ -5,7 +5,7 @@
 
 #include "port.h"
 
-/* TO_ETH -> TO_ARP, TO_IP4, PUNTED (other ethertypes), DROP_ETH_*. Sets PACKET_LINK_GROUP. */
+/* TO_ETH -> TO_BRIDGE, TO_ARP, TO_IP4, PUNTED (other ethertypes), DROP_ETH_*. Sets PACKET_LINK_GROUP. */
 void eth_input(const struct port_table *ports, const struct vector *v);
 
 #endif

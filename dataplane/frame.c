@@ -16,7 +16,9 @@ int frame_pool_init(struct frame_pool *pool, void *base, uint32_t size, uint32_t
 	pool->free = calloc(n_frames, sizeof(*pool->free));
 	/* The size is a multiple of the alignment, as aligned_alloc() wants it. */
 	pool->packets = aligned_alloc(CACHE_LINE, (size_t)n_frames * sizeof(struct packet));
-	if (!pool->free || !pool->packets) {
+	/* Half a megabyte that is never touched unless frames are flooded. */
+	pool->shares = calloc((size_t)PORT_MAX * ((n_frames + 63) / 64), sizeof(*pool->shares));
+	if (!pool->free || !pool->packets || !pool->shares) {
 		frame_pool_fini(pool);
 		return -ENOMEM;
 	}
@@ -29,6 +31,7 @@ int frame_pool_init(struct frame_pool *pool, void *base, uint32_t size, uint32_t
 
 void frame_pool_fini(struct frame_pool *pool)
 {
+	free(pool->shares);
 	free(pool->free);
 	free(pool->packets);
 	*pool = (struct frame_pool){0};
@@ -43,7 +46,9 @@ struct packet *frame_get(struct frame_pool *pool)
 	*p = (struct packet){
 		.data = frame_base(pool, p) + FRAME_HEADROOM,
 		.port_in = PORT_NONE,
+		.wire = PORT_NONE,
 		.owner = FRAME_TURN,
+		.refs = 1,
 		.decision = {.port_out = PORT_NONE, .route = ROUTE_NONE},
 	};
 	return p;
@@ -51,7 +56,9 @@ struct packet *frame_get(struct frame_pool *pool)
 
 void frame_put(struct frame_pool *pool, struct packet *p)
 {
-	assert(p->owner != FRAME_FREE);
+	assert(p->owner != FRAME_FREE && p->refs > 0);
+	if (--p->refs)
+		return;
 	pool->n_held -= p->owner == FRAME_HELD;
 	p->owner = FRAME_FREE;
 	pool->free[pool->n_free++] = frame_number(pool, p);
@@ -64,15 +71,48 @@ void frame_move(struct frame_pool *pool, struct packet *p, uint16_t owner)
 	p->owner = owner;
 }
 
-uint32_t frame_reclaim(struct frame_pool *pool, uint16_t owner)
+/* The word and the bit that say whether port has a share of p. */
+static uint64_t *share_word(const struct frame_pool *pool, const struct packet *p, uint16_t port)
+{
+	size_t words = (pool->n_frames + 63) / 64;
+	return &pool->shares[port * words + frame_number(pool, p) / 64];
+}
+
+static uint64_t share_bit(const struct frame_pool *pool, const struct packet *p)
+{
+	return 1ull << frame_number(pool, p) % 64;
+}
+
+void frame_send(struct frame_pool *pool, struct packet *p, uint16_t port)
+{
+	if (likely(p->refs == 1 && p->owner != FRAME_SHARED)) {
+		frame_move(pool, p, frame_owner(FRAME_TX, port));
+		return;
+	}
+	*share_word(pool, p, port) |= share_bit(pool, p);
+	frame_move(pool, p, FRAME_SHARED);
+}
+
+void frame_sent(struct frame_pool *pool, struct packet *p, uint16_t port)
+{
+	if (unlikely(p->owner == FRAME_SHARED))
+		*share_word(pool, p, port) &= ~share_bit(pool, p);
+	frame_put(pool, p);
+}
+
+uint32_t frame_reclaim(struct frame_pool *pool, uint16_t port)
 {
 	uint32_t n = 0;
-	assert(owner != FRAME_FREE);
+
 	for (uint32_t i = 0; i < pool->n_frames; i++) {
-		if (pool->packets[i].owner == owner) {
-			frame_put(pool, &pool->packets[i]);
-			n++;
-		}
+		struct packet *p = &pool->packets[i];
+		if (p->owner == FRAME_SHARED && *share_word(pool, p, port) & share_bit(pool, p))
+			frame_sent(pool, p, port);
+		else if (p->owner == frame_owner(FRAME_RX, port) || p->owner == frame_owner(FRAME_TX, port))
+			frame_put(pool, p);
+		else
+			continue;
+		n++;
 	}
 	return n;
 }

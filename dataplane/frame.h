@@ -9,6 +9,11 @@
  *
  *     free + with the turn + held + in every port's rings = frames in the pool.
  *
+ * A flooded frame is the one exception: it leaves by several ports without being copied.
+ * Its packet counts the places that still have it (refs); in their transmit rings it is
+ * FRAME_SHARED, each port's share is noted in a bitmap, and it is free when the last one
+ * has put it back.
+ *
  * Thread: the worker's only, except frame_pool_init/fini. The memory itself belongs to
  * the caller and outlives the pool.
  */
@@ -26,6 +31,7 @@ enum frame_place {
 	FRAME_HELD = 2, /* in a neighbour's queue */
 	FRAME_RX = 3,   /* + port: in its fill or receive ring */
 	FRAME_TX = 4,   /* + port: in its transmit ring, or with the kernel until completion */
+	FRAME_SHARED = 5, /* in the transmit rings of several ports */
 };
 /* Owner of a frame in a port's rings; other places stand for themselves. */
 static inline uint16_t frame_owner(enum frame_place place, uint16_t port)
@@ -40,6 +46,7 @@ struct frame_pool {
 	uint32_t n_free;
 	uint32_t n_held;         /* kept by frame_move */
 	uint32_t *free;          /* a stack of frame numbers: the warmest comes first */
+	uint64_t *shares;        /* for each port a bit for each frame: shared, and with that port */
 	struct packet *packets;
 };
 
@@ -49,12 +56,16 @@ void frame_pool_fini(struct frame_pool *pool);
 
 /* A free frame as an empty packet at FRAME_TURN, data at FRAME_HEADROOM; NULL: none left. */
 struct packet *frame_get(struct frame_pool *pool);
-/* Gives a frame back, from wherever it was. */
+/* Gives a frame back, from wherever it was; it is free once nobody else has it (refs). */
 void frame_put(struct frame_pool *pool, struct packet *p);
+/* Into the transmit ring of port, whole or, while refs is above one, as that port's share. */
+void frame_send(struct frame_pool *pool, struct packet *p, uint16_t port);
+/* Back from the transmit ring of port, after frame_send(). */
+void frame_sent(struct frame_pool *pool, struct packet *p, uint16_t port);
 /* Hands a frame on: owner is a place or frame_owner(place, port). */
 void frame_move(struct frame_pool *pool, struct packet *p, uint16_t owner);
-/* Frees every frame with that owner; returns how many. Cost: one pass over the pool. */
-uint32_t frame_reclaim(struct frame_pool *pool, uint16_t owner);
+/* Puts back every frame in the rings of port, its shares too; returns how many. Cost: one pass over the pool. */
+uint32_t frame_reclaim(struct frame_pool *pool, uint16_t port);
 /* How many frames have that owner. Cost: one pass over the pool. */
 uint32_t frame_count(const struct frame_pool *pool, uint16_t owner);
 

@@ -118,28 +118,33 @@ static bool kernel_listens(const struct port_table *ports, uint16_t port)
 }
 
 /* Whose it is: RFC 1812 5.2.3 (local delivery) and 5.3.4, 5.3.5 (link-layer and IP broadcasts). */
-static enum verdict deliver(const struct port_table *ports, const struct packet *p)
+static enum verdict deliver(const struct port_table *ports, const struct packet *p, bool nat)
 {
-	const struct ip4_hdr *h = packet_ip4(p);
-	uint32_t dst = be32_host(h->dst);
+	uint32_t dst = be32_host(p->decision.dst);
 	bool link_group = p->flags & PACKET_LINK_GROUP;
 
 	if (unlikely(dst >> 28 == 14)) /* RFC 1112 6.4: a group travels in a link-layer group */
 		return link_group ? PUNTED : DROP_IP4_MULTICAST;
-	const struct local *l = port_local(ports, h->dst);
+	const struct local *l = port_local(ports, p->decision.dst);
 	if (unlikely(dst == UINT32_MAX || (l && l->broadcast))) {
 		bool here = dst == UINT32_MAX || l->port == p->port_in;
 		/* RFC 1812 5.3.5.2: directed broadcasts into another subnet are not forwarded. */
-		return here && kernel_listens(ports, p->port_in) ? PUNTED : DROP_IP4_BROADCAST;
+		if (here && kernel_listens(ports, p->port_in))
+			return PUNTED;
+		/* On a bridge the broadcast itself went to everyone; only our copy of it ends here. */
+		const struct port *port = port_get(ports, p->port_in);
+		return here && port && port_is_leg(port) ? TAKEN : DROP_IP4_BROADCAST;
 	}
 	if (unlikely(link_group)) /* RFC 1812 5.3.4, RFC 1122 3.3.6 */
 		return DROP_IP4_LINK_BROADCAST;
+	if (nat)
+		return TO_NAT;
 	if (likely(!l))
 		return TO_FIB;
 	return l->tsuji ? TO_LOCAL : PUNTED;
 }
 
-static enum verdict validate(const struct port_table *ports, struct packet *p)
+static enum verdict validate(const struct port_table *ports, struct packet *p, bool nat)
 {
 	enum verdict v = check_header(p);
 
@@ -149,13 +154,22 @@ static enum verdict validate(const struct port_table *ports, struct packet *p)
 		v = check_destination(packet_ip4(p));
 	if (likely(v == TO_IP4))
 		v = check_options(p);
-	return likely(v == TO_IP4) ? deliver(ports, p) : v;
+	if (unlikely(v != TO_IP4))
+		return v;
+	p->decision.dst = packet_ip4(p)->dst;
+	return deliver(ports, p, nat);
 }
 
-void ip4_input(const struct port_table *ports, const struct vector *v)
+void ip4_input(const struct port_table *ports, const struct vector *v, bool nat)
 {
 	for (unsigned i = 0; i < v->n; i++)
-		v->p[i]->verdict = (uint8_t)validate(ports, v->p[i]);
+		v->p[i]->verdict = (uint8_t)validate(ports, v->p[i], nat);
+}
+
+void ip4_deliver(const struct port_table *ports, const struct vector *v)
+{
+	for (unsigned i = 0; i < v->n; i++)
+		v->p[i]->verdict = (uint8_t)deliver(ports, v->p[i], false);
 }
 
 /* -- room 5: route ---------------------------------------------------------------- */
@@ -177,14 +191,14 @@ static void decide(const struct fib_route *route, uint32_t index, const struct p
 	p->decision.route = index;
 	p->decision.port_out = port->number;
 	p->decision.mtu = port->mtu;
-	p->decision.next_hop = be32_is_zero(route->via) ? packet_ip4(p)->dst : route->via;
+	p->decision.next_hop = be32_is_zero(route->via) ? p->decision.dst : route->via;
 }
 
 /* The checks of forwarding that need to know where it goes. */
 static enum verdict check_forward(const struct port_table *ports, const struct packet *p)
 {
 	const struct ip4_hdr *h = packet_ip4(p);
-	const struct local *l = port_local(ports, h->dst);
+	const struct local *l = port_local(ports, p->decision.dst);
 
 	/* RFC 1812 5.3.5.2, RFC 2644: whatever its destination has become meanwhile. */
 	if (unlikely(l && l->broadcast))
@@ -219,8 +233,12 @@ void ip4_route(const struct port_table *ports, struct fib *fib, const struct vec
 	be32 dst[VECTOR_SIZE];
 	uint32_t index[VECTOR_SIZE];
 
-	for (unsigned i = 0; i < v->n; i++)
-		dst[i] = packet_ip4(v->p[i])->dst;
+	for (unsigned i = 0; i < v->n; i++) {
+		struct packet *p = v->p[i];
+		if (p->flags & PACKET_OWN)
+			p->decision.dst = packet_ip4(p)->dst;
+		dst[i] = p->decision.dst;
+	}
 	fib_lookup_burst(fib, dst, index, v->n);
 	for (unsigned i = 0; i < v->n; i++)
 		v->p[i]->verdict = (uint8_t)route_one(ports, fib, v->p[i], index[i]);
@@ -228,7 +246,7 @@ void ip4_route(const struct port_table *ports, struct fib *fib, const struct vec
 
 bool ip4_wants_redirect(const struct port_table *ports, const struct packet *p)
 {
-	if (likely(p->decision.port_out != p->port_in) || p->flags & PACKET_OWN)
+	if (likely(p->decision.port_out != p->port_in) || p->flags & PACKET_OWN || p->decision.nat.flags)
 		return false;
 	const struct port *port = port_get(ports, p->port_in);
 	const struct port_address *subnet = port ? port_subnet_of(port, packet_ip4(p)->src) : NULL;
@@ -359,6 +377,7 @@ static struct packet *make_piece(struct frame_pool *pool, const struct packet *p
 
 	piece->len = (uint32_t)sizeof(struct eth_hdr) + c->header_len + len;
 	piece->port_in = p->port_in;
+	piece->wire = p->wire;
 	piece->flags = p->flags;
 	piece->verdict = p->verdict;
 	piece->decision = p->decision;

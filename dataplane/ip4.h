@@ -14,11 +14,15 @@
 /*
  * Room 4, TO_IP4 -> TO_LOCAL (an address of the router file), TO_FIB (transit), PUNTED (an
  * address only the kernel has, or a broadcast on a port where the kernel has an address),
+ * TAKEN (a broadcast that a bridge's leg heard and nobody here wants),
  * DROP_IP4_*. Reads only; sets PACKET_OPTIONS, and cuts p->len to the datagram (padding,
- * RFC 894) -- a length, not a byte. Malformed options set icmp_pointer. A multicast that
+ * RFC 894) -- a length, not a byte. With nat, unicast datagrams go TO_NAT instead. Malformed options set icmp_pointer. A multicast that
  * came in a link-layer group is PUNTED: which groups it is in, the kernel knows.
  */
-void ip4_input(const struct port_table *ports, const struct vector *v);
+void ip4_input(const struct port_table *ports, const struct vector *v, bool nat);
+
+/* TO_DELIVER -> TO_LOCAL, TO_FIB, PUNTED: the same for datagrams that room nat has seen, by decision.dst. */
+void ip4_deliver(const struct port_table *ports, const struct vector *v);
 
 /*
  * Room 5, TO_FIB -> TO_NEIGH with decision.{port_out, mtu, next_hop, route}, or

@@ -1,95 +1,181 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * lane - the punt lane: one BPF_PROG_RUN call per frame, about 9 us each.
+ * lane - a port's lanes: packets are gathered during a turn and sent at its end, by the
+ * cheaper of the two (the drawing of what each costs is in the README's measurements).
  *
- * With BPF_F_TEST_XDP_LIVE_FRAMES (5.18) the kernel copies the frame, runs the program
- * and does what it returns; XDP_PASS means "received on ctx.ingress_ifindex". That device
- * must exist in our namespace and have XDP receive queues, as our ports do. One frame per
- * call, because frames differ; `repeat` would send the same frame again.
+ * What is gathered never exceeds the room of the transmit ring, so that the socket lane
+ * can take all of it whichever lane was meant: a port that loses its burst lane between
+ * two turns loses no packet.
  */
 #include "lane.h"
 
-#include "bpf/punt.skel.h"
-
-#include <bpf/bpf.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
-struct punt_lane {
+/*
+ * Frames from which a burst is cheaper: a call costs what 15 frames cost by the socket lane
+ * where the far end has XDP, and 34 to 41 where it has GRO.
+ */
+#define BURST_MIN 40
+/* After a call that failed (ENOSPC: the kernel's page pools are used up) by a slow receiver. */
+#define BACK_OFF_NS (2 * NS_PER_S)
+
+struct lane_port {
 	struct io io;
+	struct xsk_port *xsk;
+	struct burst_lane *burst; /* NULL: this port has none */
 	struct frame_pool *pool;
-	const struct port_table *ports;
-	struct punt_bpf *program;
+	struct port_stats *stats;
+	uint16_t number;
+	uint32_t burst_min;       /* written by control: UINT32_MAX while it may not burst */
+	uint64_t back_off_ns;     /* no bursts before; 0: none failed lately */
+	unsigned n;
+	struct packet *gathered[BURST_MAX];
 };
 
-/* The kernel's limit is a page less its own structures; ours is below it anyway. */
-static int punt_one(struct punt_lane *lane, const struct packet *p, uint32_t ifindex)
-{
-	struct xdp_md context = {.data_end = p->len, .ingress_ifindex = ifindex};
-	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = p->data, .data_size_in = p->len,
-		    .ctx_in = &context, .ctx_size_in = sizeof(context), .repeat = 1,
-		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
+static struct io *socket_of(struct lane_port *lanes) { return xsk_port_io(lanes->xsk); }
 
-	return bpf_prog_test_run_opts(bpf_program__fd(lane->program->progs.punt), &options);
+static unsigned lane_rx(struct io *io, struct packet **packets, unsigned max)
+{
+	return io_rx(socket_of((struct lane_port *)io), packets, max);
 }
 
-static unsigned punt_tx(struct io *io, struct packet *const *packets, unsigned n)
+static unsigned lane_tx(struct io *io, struct packet *const *packets, unsigned n)
 {
-	struct punt_lane *lane = (struct punt_lane *)io;
-	unsigned i;
+	struct lane_port *lanes = (struct lane_port *)io;
 
-	for (i = 0; i < n; i++) {
-		const struct port *port = port_get(lane->ports, packets[i]->port_in);
-		if (!port || punt_one(lane, packets[i], port->ifindex))
-			break;
-		frame_put(lane->pool, packets[i]);
-	}
-	return i;
+	n = min_u32(n, min_u32(xsk_port_room(lanes->xsk), BURST_MAX) - lanes->n);
+	memcpy(lanes->gathered + lanes->n, packets, n * sizeof(*packets));
+	lanes->n += n;
+	return n;
 }
 
-static unsigned punt_rx(struct io *io, struct packet **packets, unsigned max)
+static uint64_t now_ns(void)
 {
-	(void)io, (void)packets, (void)max;
-	return 0; /* nothing comes back this way */
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
-static void punt_turn(struct io *io) { (void)io; }
-
-static bool punt_waits(struct io *io)
+/* Read only while a call has failed lately. */
+static bool backs_off(struct lane_port *lanes)
 {
-	(void)io;
+	if (likely(!lanes->back_off_ns))
+		return false;
+	if (now_ns() < lanes->back_off_ns)
+		return true;
+	lanes->back_off_ns = 0;
 	return false;
 }
 
-static const struct io_ops punt_ops = {
-	.rx = punt_rx, .tx = punt_tx, .turn = punt_turn, .waits = punt_waits,
+/* How many of the gathered packets, from the first, a burst would carry. */
+static unsigned burstable(const struct lane_port *lanes)
+{
+	unsigned n = 0;
+
+	while (n < lanes->n && burst_takes(lanes->burst, lanes->pool, lanes->gathered[n]))
+		n++;
+	return n;
+}
+
+/* Sends what a burst takes; returns how many left that way. */
+static unsigned send_burst(struct lane_port *lanes)
+{
+	unsigned n = burstable(lanes);
+	uint64_t bytes = 0;
+	int code = 0;
+
+	if (n < load_shared(&lanes->burst_min))
+		return 0;
+	n = burst_send(lanes->burst, lanes->pool, lanes->number, lanes->gathered, n, &code);
+	for (unsigned i = 0; i < n; i++) {
+		bytes += lanes->gathered[i]->len;
+		frame_put(lanes->pool, lanes->gathered[i]);
+	}
+	if (unlikely(code)) {
+		lanes->back_off_ns = now_ns() + BACK_OFF_NS;
+		count_add(&lanes->stats->burst_errors, 1);
+	}
+	count_add(&lanes->stats->burst_calls, 1);
+	count_add(&lanes->stats->burst_packets, n);
+	count_add(&lanes->stats->tx_packets, n);
+	count_add(&lanes->stats->tx_bytes, bytes);
+	return n;
+}
+
+static void lane_turn(struct io *io)
+{
+	struct lane_port *lanes = (struct lane_port *)io;
+	unsigned done = 0;
+
+	if (lanes->n) {
+		if (lanes->n >= load_shared(&lanes->burst_min) && !io_waits(socket_of(lanes)) && !backs_off(lanes))
+			done = send_burst(lanes);
+		if (done < lanes->n)
+			done += io_tx(socket_of(lanes), lanes->gathered + done, lanes->n - done);
+		assert(done == lanes->n); /* lane_tx() took no more than the ring has room for */
+		lanes->n = 0;
+	}
+	io_turn(socket_of(lanes));
+}
+
+static bool lane_waits(struct io *io) { return io_waits(socket_of((struct lane_port *)io)); }
+
+static const struct io_ops lane_ops = {
+	.rx = lane_rx, .tx = lane_tx, .turn = lane_turn, .waits = lane_waits,
 };
 
-int punt_lane_open(struct punt_lane **out, struct frame_pool *pool)
-{
-	struct punt_lane *lane = calloc(1, sizeof(*lane));
+/* -- control's side --------------------------------------------------------------- */
 
-	if (!lane)
-		return -ENOMEM;
-	*lane = (struct punt_lane){.io = {&punt_ops}, .pool = pool};
-	lane->program = punt_bpf__open_and_load();
-	if (!lane->program) {
-		int code = errno;
-		free(lane);
-		return -code;
+struct lane_port *lane_port_open(struct xsk_port *port, struct burst_lane *burst, const struct xsk_config *config)
+{
+	struct lane_port *lanes = calloc(1, sizeof(*lanes));
+
+	if (!lanes)
+		return NULL;
+	*lanes = (struct lane_port){
+		.io = {&lane_ops},
+		.xsk = port,
+		.burst = burst,
+		.pool = config->pool,
+		.stats = stats_port(config->stats, config->number),
+		.number = config->number,
+		.burst_min = UINT32_MAX,
+	};
+	int code = burst ? burst_set_port(burst, config->number, config->ifindex) : 0;
+	if (code) {
+		free(lanes);
+		errno = -code;
+		return NULL;
 	}
-	*out = lane;
-	return 0;
+	return lanes;
 }
 
-void punt_lane_close(struct punt_lane *lane)
+void lane_port_close(struct lane_port *lanes)
 {
-	if (!lane)
+	if (!lanes)
 		return;
-	punt_bpf__destroy(lane->program);
-	free(lane);
+	assert(!lanes->n);
+	if (lanes->burst)
+		burst_set_port(lanes->burst, lanes->number, 0);
+	free(lanes);
 }
 
-struct io *punt_lane_io(struct punt_lane *lane) { return &lane->io; }
+struct io *lane_port_io(struct lane_port *lanes) { return &lanes->io; }
 
-void punt_lane_ports(struct punt_lane *lane, const struct port_table *ports) { lane->ports = ports; }
+struct xsk_port *lane_port_xsk(const struct lane_port *lanes) { return lanes->xsk; }
+
+void lane_port_set(struct lane_port *lanes, enum lane_choice choice)
+{
+	bool may = lanes->burst && choice != LANE_SOCKET;
+	uint32_t least = choice == LANE_BURST ? 1 : BURST_MIN;
+
+	store_shared(&lanes->burst_min, may ? least : UINT32_MAX);
+}
+
+const char *lane_port_name(const struct lane_port *lanes)
+{
+	return load_shared(&lanes->burst_min) == UINT32_MAX ? "socket" : "burst";
+}

@@ -1,28 +1,36 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * lane.h - the ways out besides a port's socket lane (xsk.h): so far the punt lane, which
- * hands frames to the kernel's own stack.
+ * lane.h - a port's ways out: the *socket lane*, its AF_XDP transmit ring (xsk.h), and where
+ * the far end can take it the *burst lane* (lane_burst.h).
  *
- * Thread: opened and closed by control, used by the worker.
+ * A port's packets of a turn are gathered and sent at its end: by the burst lane, which
+ * costs one system call for all of them and little for each, if they are many; by the
+ * socket lane if they are few. A port changes lanes only while nothing is on its transmit
+ * ring, so packets keep their order.
+ *
+ * Threads: opened, closed and set by control; io is the worker's.
  */
 #ifndef TSUJI_LANE_H
 #define TSUJI_LANE_H
 
-#include "frame.h"
-#include "io.h"
-#include "port.h"
+#include "lane_burst.h"
+#include "stats.h"
 
-struct punt_lane;
+enum lane_choice { LANE_AUTO, LANE_SOCKET, LANE_BURST }; /* the file's lanes: {transmit: ...} */
+
+struct lane_port; /* its io is the first member */
 
 /*
- * 0 or -errno. ENOTSUPP or EINVAL: this kernel has no live frames (before 5.18). Frames
- * that were taken go back to the pool.
+ * The lanes of a port that is open. burst may be NULL. NULL with errno: no memory, or the
+ * kernel refuses the interface in a device map. The port stays the caller's.
  */
-int punt_lane_open(struct punt_lane **lane, struct frame_pool *pool);
-void punt_lane_close(struct punt_lane *lane); /* NULL is fine */
-/* The lane as a way out: io_tx() hands over each packet at once, as received on its port_in. */
-struct io *punt_lane_io(struct punt_lane *lane);
-/* Which ports there are, for the interface numbers; constant until the next call. */
-void punt_lane_ports(struct punt_lane *lane, const struct port_table *ports);
+struct lane_port *lane_port_open(struct xsk_port *port, struct burst_lane *burst, const struct xsk_config *config);
+void lane_port_close(struct lane_port *lanes); /* NULL is fine; before its xsk_port is closed */
+struct io *lane_port_io(struct lane_port *lanes);
+struct xsk_port *lane_port_xsk(const struct lane_port *lanes);
+/* What it may use from the next turn on: bursts vanish unless the far end takes them (control/netdev.h). */
+void lane_port_set(struct lane_port *lanes, enum lane_choice choice);
+/* "socket" or "burst": what it may use now. */
+const char *lane_port_name(const struct lane_port *lanes);
 
 #endif

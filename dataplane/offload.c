@@ -11,67 +11,133 @@
  * not, a field that equals the pseudo-header's sum is taken for an open one. In an intact
  * packet that hit can also be chance, and then completing writes the value that stands there.
  *
+ * Bridged frames come here as they arrived, and nobody has looked into them. parse() says
+ * once what there is, in numbers that all lie inside the frame; what contradicts itself is
+ * not touched.
+ *
  * SCTP carries a CRC32c and no internet checksum (RFC 9260 6.8): its field is left alone.
  */
 #include "offload.h"
 
 #include "csum.h"
 
-/* RFC 9260; no room here speaks it, so wire.h does not have it. */
-enum { PROTO_SCTP = 132 };
+/* No room here speaks these, so wire.h does not have them. */
+enum { PROTO_SCTP = 132 };     /* RFC 9260 */
+enum { ETH_VLAN_AD = 0x88a8 }; /* IEEE 802.1ad: the outer of two tags */
+enum { TAGS_MAX = 2 };
 
-static bool has_ip4(const struct packet *p)
-{
-	return p->len >= sizeof(struct eth_hdr) + sizeof(struct ip4_hdr) &&
-	       be16_host(packet_eth(p)->type) == ETH_IPV4;
-}
+struct vlan_tag {
+	be16 control, type;
+} wire_header;
+static_assert(sizeof(struct vlan_tag) == 4, "IEEE 802.1Q 9.6");
 
-/* The bytes from p->data on in which a transport header and its payload lie: empty if start >= end.
- */
-struct range {
-	uint32_t start, end;
+struct ip6_hdr {
+	be32 version_class_flow;
+	be16 payload_len;
+	uint8_t next_header, hop_limit;
+	uint8_t src[16], dst[16];
+} wire_header;
+static_assert(sizeof(struct ip6_hdr) == 40, "RFC 8200 3");
+
+/* What of a frame a checksum can be about; places are from p->data on, and inside the frame. */
+struct layout {
+	uint32_t start, end;	/* of a datagram's payload, or of all behind the Ethernet header */
+	uint32_t addresses;	/* source and destination, one behind the other; 0: no datagram */
+	uint32_t addresses_len; /* of both */
+	uint8_t protocol;
+	bool fragment;
 };
 
-static struct range ip4_payload(const struct packet *p)
+static bool parse_ip4(const struct packet *p, uint32_t at, struct layout *l)
 {
-	const struct ip4_hdr *h = packet_ip4(p);
-	return (struct range){
-		.start = sizeof(struct eth_hdr) + ip4_header_len(h),
-		.end = min_u32(p->len, sizeof(struct eth_hdr) + be16_host(h->total_len)),
+	const struct ip4_hdr *h = (const struct ip4_hdr *)(p->data + at);
+
+	if (p->len - at < sizeof(*h) || ip4_version(h) != 4 || ip4_header_len(h) < sizeof(*h) ||
+	    ip4_header_len(h) > be16_host(h->total_len) || be16_host(h->total_len) > p->len - at)
+		return false;
+	*l = (struct layout){
+		.start = at + ip4_header_len(h),
+		.end = at + be16_host(h->total_len),
+		.addresses = at + (uint32_t)offsetof(struct ip4_hdr, src),
+		.addresses_len = sizeof(h->src) + sizeof(h->dst),
+		.protocol = h->protocol,
+		.fragment = ip4_is_fragment(h),
 	};
+	return true;
 }
 
-/* Writes the field at offset from the range's start: the complement of the sum of the range. */
-static bool finish(struct packet *p, struct range range, uint32_t offset)
+static bool parse_ip6(const struct packet *p, uint32_t at, struct layout *l)
 {
-	be16 field = csum_of(p->data + range.start, range.end - range.start);
+	const struct ip6_hdr *h = (const struct ip6_hdr *)(p->data + at);
+
+	if (p->len - at < sizeof(*h) || be32_host(h->version_class_flow) >> 28 != 6 ||
+	    be16_host(h->payload_len) > p->len - at - sizeof(*h))
+		return false;
+	*l = (struct layout){
+		.start = at + (uint32_t)sizeof(*h),
+		.end = at + (uint32_t)sizeof(*h) + be16_host(h->payload_len),
+		.addresses = at + (uint32_t)offsetof(struct ip6_hdr, src),
+		.addresses_len = sizeof(h->src) + sizeof(h->dst),
+		.protocol = h->next_header,
+	};
+	return true;
+}
+
+/* False: the frame is too short for what its headers say, or they say nonsense. */
+static bool parse(const struct packet *p, struct layout *l)
+{
+	uint32_t at = sizeof(struct eth_hdr);
+
+	if (p->len < at)
+		return false;
+	be16 type = packet_eth(p)->type;
+	for (unsigned tags = 0; tags < TAGS_MAX; tags++) {
+		const struct vlan_tag *tag = (const struct vlan_tag *)(p->data + at);
+		if (be16_host(type) != ETH_VLAN && be16_host(type) != ETH_VLAN_AD)
+			break;
+		if (p->len - at < sizeof(*tag))
+			return false;
+		type = tag->type;
+		at += (uint32_t)sizeof(*tag);
+	}
+	switch (be16_host(type)) {
+	case ETH_IPV4:
+		return parse_ip4(p, at, l);
+	case ETH_IPV6:
+		return parse_ip6(p, at, l);
+	}
+	*l = (struct layout){.start = at, .end = p->len};
+	return true;
+}
+
+/* Writes the field at offset from start: the complement of the sum from start to end. */
+static bool finish(struct packet *p, uint32_t start, uint32_t end, uint32_t offset)
+{
+	be16 field = csum_of(p->data + start, end - start);
 	/* Only UDP has its checksum there, or a protocol to which 0 and 0xffff are the same. */
 	if (offset == offsetof(struct udp_hdr, checksum) && !field.raw)
 		field.raw = 0xffff;
-	memcpy(p->data + range.start + offset, &field, sizeof(field));
+	memcpy(p->data + start + offset, &field, sizeof(field));
 	return true;
 }
 
 static bool complete_marked(struct packet *p)
 {
-	struct range range = {.start = sizeof(struct eth_hdr), .end = p->len};
-	if (has_ip4(p)) {
-		if (packet_ip4(p)->protocol == PROTO_SCTP)
-			return false;
-		range = ip4_payload(p);
-	}
-	/* In 32 bits: start and offset have 16, so nothing can wrap. */
-	if (p->csum_start < range.start ||
-	    (uint32_t)p->csum_start + p->csum_offset + sizeof(be16) > range.end)
+	struct layout l;
+
+	if (!parse(p, &l) || l.protocol == PROTO_SCTP)
 		return false;
-	range.start = p->csum_start;
-	return finish(p, range, p->csum_offset);
+	/* In 32 bits: start and offset have 16, so nothing can wrap. */
+	if (p->csum_start < l.start ||
+	    (uint32_t)p->csum_start + p->csum_offset + sizeof(be16) > l.end)
+		return false;
+	return finish(p, p->csum_start, l.end, p->csum_offset);
 }
 
 /* Where the checksum stands in a transport header, and how long that is at least. */
-static bool transport_of(const struct ip4_hdr *h, uint32_t *offset, uint32_t *header_len)
+static bool transport_of(uint8_t protocol, uint32_t *offset, uint32_t *header_len)
 {
-	switch (h->protocol) {
+	switch (protocol) {
 	case PROTO_TCP:
 		*offset = offsetof(struct tcp_hdr, checksum);
 		*header_len = sizeof(struct tcp_hdr);
@@ -84,23 +150,28 @@ static bool transport_of(const struct ip4_hdr *h, uint32_t *offset, uint32_t *he
 	return false;
 }
 
+/* Of IPv4 (RFC 9293 3.1) and IPv6 (RFC 8200 8.1) alike: only zeros stand elsewhere. */
+static uint16_t pseudo_sum(const struct packet *p, const struct layout *l)
+{
+	uint64_t sum = csum_add(0, p->data + l->addresses, l->addresses_len);
+	sum += be16_from(l->protocol).raw;
+	sum += be16_from((uint16_t)(l->end - l->start)).raw;
+	return csum_fold(sum);
+}
+
 static bool complete_unmarked(struct packet *p)
 {
+	struct layout l;
 	uint32_t offset, header_len;
 	be16 field;
+
 	/* A kernel finishes the checksum before it cuts a datagram: no fragment is open. */
-	if (!has_ip4(p) || ip4_is_fragment(packet_ip4(p)) ||
-	    !transport_of(packet_ip4(p), &offset, &header_len))
+	if (!parse(p, &l) || !l.addresses || l.fragment ||
+	    !transport_of(l.protocol, &offset, &header_len) || l.end - l.start < header_len)
 		return false;
-	const struct ip4_hdr *h = packet_ip4(p);
-	struct range range = ip4_payload(p);
-	if (range.start + header_len > range.end)
-		return false;
-	memcpy(&field, p->data + range.start + offset, sizeof(field));
-	uint64_t pseudo =
-		csum_pseudo(h->src, h->dst, h->protocol, (uint16_t)(range.end - range.start));
+	memcpy(&field, p->data + l.start + offset, sizeof(field));
 	/* The sum is never 0, so a UDP field of 0, "no checksum" (RFC 768), is never open. */
-	return field.raw == csum_fold(pseudo) && finish(p, range, offset);
+	return field.raw == pseudo_sum(p, &l) && finish(p, l.start, l.end, offset);
 }
 
 bool offload_complete(struct packet *p)

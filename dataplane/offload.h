@@ -14,13 +14,21 @@
 
 /*
  * Completes p's checksum in place if it is partial, and clears PACKET_PARTIAL and
- * PACKET_UNKNOWN. With PACKET_PARTIAL: over csum_start to the end of the *datagram* (IPv4:
- * total length, so padding is left out; else to the end of the frame), at csum_start +
- * csum_offset, whatever the protocol (SCTP apart: its CRC32c is no such sum); values outside
- * the datagram's payload change nothing. With PACKET_UNKNOWN: only whole IPv4 TCP and UDP
- * datagrams, never fragments, whose field equals the folded pseudo-header sum; 1 corrupt
- * packet in 65,536 may pass. A UDP result of 0 becomes 0xffff (RFC 768). True if it wrote
- * the field. p's IPv4 header has been validated.
+ * PACKET_UNKNOWN. True if it wrote the field.
+ *
+ * With PACKET_PARTIAL: over csum_start to the end of the *datagram*, so that padding is left
+ * out (IPv4: total length; IPv6: payload length; either may stand behind one or two VLAN
+ * tags; any other ethertype: to the end of the frame), at csum_start + csum_offset, whatever
+ * the protocol (SCTP apart: its CRC32c is no such sum); values outside the datagram's
+ * payload change nothing.
+ *
+ * With PACKET_UNKNOWN: only TCP and UDP, in whole IPv4 datagrams, never fragments, or directly
+ * behind an IPv6 header, with VLAN tags or without, whose field equals the folded
+ * pseudo-header sum; 1 corrupt packet in 65,536 may pass.
+ *
+ * A UDP result of 0 becomes 0xffff (RFC 768, RFC 8200 8.1). Nothing in the frame need have
+ * been validated: no byte outside p->len is read, and headers that claim more than there is,
+ * or another IP version than the ethertype, leave everything as it is.
  */
 bool offload_complete(struct packet *p);
 

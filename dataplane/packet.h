@@ -25,6 +25,20 @@ enum packet_flag {
 	PACKET_OWN = 1 << 3,        /* made here: no TTL decrement, no redirect */
 	PACKET_OPTIONS = 1 << 4,    /* its IPv4 header has options, checked by ip4_input */
 	PACKET_LINK_GROUP = 1 << 5, /* it came in a link-layer broadcast or multicast */
+	PACKET_FLOOD = 1 << 6,      /* to every member of the bridge port_out, but not back by its wire */
+	PACKET_ADMITTED = 1 << 7,   /* filter and nat have said yes: not asked again after a wait for ARP */
+};
+
+/* What translation makes of a packet: the new endpoints, where they differ. */
+enum nat_flag {
+	NAT_SOURCE = 1 << 0,      /* src and sport are to be written */
+	NAT_DESTINATION = 1 << 1, /* dst and dport */
+	NAT_QUOTED = 1 << 2,      /* an ICMP error: the datagram it quotes gets the inverse */
+};
+struct nat_decision {
+	be32 src, dst;
+	be16 sport, dport; /* or the ICMP identifier, in the one that is not zero */
+	uint8_t flags;     /* enum nat_flag; 0: nothing changes */
 };
 
 /* Where a packet goes and how; filled by fib and neigh, obeyed by rewrite and egress. */
@@ -34,12 +48,15 @@ struct decision {
 	be32 next_hop;       /* gateway, or the destination itself on a connected route */
 	uint32_t route;      /* index in the FIB, ROUTE_NONE without */
 	struct eth_hdr link; /* ready header, valid from TO_REWRITE on */
+	be32 dst;            /* where it really goes: the header's destination, or what dnat says */
+	struct nat_decision nat;
 };
 
 struct packet {
 	uint8_t *data;        /* first byte of the link-layer header */
 	uint32_t len;         /* bytes of frame from data on */
-	uint16_t port_in;     /* PORT_NONE for packets made here */
+	uint16_t port_in;     /* a port, or the bridge whose leg it came up by; PORT_NONE: made here */
+	uint16_t wire;        /* the port whose wire it came from: what counters go by */
 	uint8_t verdict;      /* enum verdict */
 	uint8_t flags;        /* enum packet_flag */
 	uint16_t csum_start;  /* from data */
@@ -47,8 +64,12 @@ struct packet {
 	uint8_t icmp_pointer; /* for DROP_IP4_OPTIONS: offset of the bad byte */
 	uint8_t trace;        /* 1 + slot of the trace that follows it, 0: none */
 	uint16_t owner;       /* who has the frame now: written by frame.c only */
+	uint16_t refs;        /* places that have it: more than one while a flood leaves */
 	struct decision decision;
 	struct packet *next;  /* while HELD: the next in its neighbour's queue */
+	struct session *session; /* that it belongs to; NULL: none, or not yet. Valid for the turn */
+	uint8_t direction;    /* enum session_direction */
+	uint8_t state;        /* enum filter_state */
 };
 static_assert(sizeof(struct packet) <= 2 * CACHE_LINE, "two cache lines at most");
 

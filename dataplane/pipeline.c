@@ -10,6 +10,7 @@
 #include "pipeline.h"
 
 #include "eth.h"
+#include "filter.h"
 #include "ip4.h"
 #include "offload.h"
 
@@ -21,13 +22,17 @@ void pipeline_init(struct pipeline *pl)
 	pl->egress.pool = pl->pool;
 	pl->egress.stats = pl->stats;
 	pl->egress.traces = pl->traces;
+	pl->egress.fdb = pl->fdb;
+	pl->egress.blocked_until_ns = pl->bridge.blocked_until_ns;
 	pl->egress.punt = pl->punt;
 }
 
-void pipeline_begin(struct pipeline *pl, const struct port_table *ports, struct fib *fib, uint64_t now_ns)
+void pipeline_begin(struct pipeline *pl, const struct port_table *ports, struct fib *fib, struct rules *rules,
+		    uint64_t now_ns)
 {
 	pl->ports = ports;
 	pl->fib = fib;
+	pl->rules = rules;
 	pl->now_ns = now_ns;
 	pl->egress.ports = ports;
 }
@@ -43,7 +48,7 @@ static void note(struct pipeline *pl, enum verdict room, const struct vector *v)
 /* The packet is finished with: count it, and give its frame back. */
 static void end(struct pipeline *pl, struct packet *p)
 {
-	count_add(&stats_port(pl->stats, p->port_in)->ends[p->verdict], 1);
+	count_add(&stats_port(pl->stats, p->wire)->ends[p->verdict], 1);
 	if (unlikely(p->trace))
 		trace_end(pl->traces, p, pl->now_ns);
 	frame_put(pl->pool, p);
@@ -59,21 +64,32 @@ static void punt(struct pipeline *pl, struct packet *p)
 
 static void hold(struct pipeline *pl, struct packet *p)
 {
+	p->session = NULL; /* it may end before the wait does */
 	frame_move(pl->pool, p, FRAME_HELD);
-	count_add(&stats_port(pl->stats, p->port_in)->ends[HELD], 1);
+	count_add(&stats_port(pl->stats, p->wire)->ends[HELD], 1);
 }
 
-/* The ICMP error that a dropped packet asks for is added to errors. */
+/* The ICMP error that a dropped packet asks for, or its RST, is added to errors. */
 static void drop(struct pipeline *pl, struct packet *p, struct vector *errors)
 {
+	struct packet *error = NULL;
 	uint8_t code;
 
-	if (verdict_icmp(p->verdict, &code) >= 0) {
-		struct packet *error = icmp_error(pl->limiter, pl->pool, pl->stats, pl->ports, p, pl->now_ns);
-		if (error)
-			errors->p[errors->n++] = error;
-	}
+	if (verdict_icmp(p->verdict, &code) >= 0)
+		error = icmp_error(pl->limiter, pl->pool, pl->stats, pl->ports, p, pl->now_ns);
+	else if (unlikely(p->verdict == DROP_FILTER_RESET))
+		error = filter_reset(pl->pool, pl->stats, p);
+	if (error)
+		errors->p[errors->n++] = error;
 	end(pl, p);
+}
+
+/* Bridged frames leave as they came, but for a checksum left to hardware. */
+static void put(struct pipeline *pl, struct packet *p)
+{
+	if (p->flags & (PACKET_PARTIAL | PACKET_UNKNOWN))
+		offload_complete(p);
+	egress_put(&pl->egress, p, pl->now_ns);
 }
 
 /* Sees every packet of v to its end, or on to egress. */
@@ -82,10 +98,10 @@ static void settle(struct pipeline *pl, const struct vector *v, struct vector *e
 	for (unsigned i = 0; i < v->n; i++) {
 		struct packet *p = v->p[i];
 		if (p->verdict == TO_EGRESS)
-			egress_put(&pl->egress, p, pl->now_ns);
+			put(pl, p);
 		else if (p->verdict == PUNTED)
 			punt(pl, p);
-		else if (p->verdict == HELD)
+		else if (p->verdict == HELD) /* by its next hop, or for its first fragment */
 			hold(pl, p);
 		else if (p->verdict == TAKEN)
 			end(pl, p);
@@ -123,6 +139,51 @@ static void redirect(struct pipeline *pl, const struct vector *v, struct vector 
 	}
 }
 
+static struct nat nat_of(const struct pipeline *pl)
+{
+	return (struct nat){
+		.ports = pl->ports, .rules = pl->rules, .sessions = pl->sessions,
+		.fragments = pl->fragments, .stats = pl->stats, .now_ns = pl->now_ns,
+	};
+}
+
+/* Whether it may go where its route leads, and under which address: asked once. */
+static void admit(struct pipeline *pl, const struct vector *v)
+{
+	struct nat nat = nat_of(pl);
+	struct vector at = {0};
+
+	for (unsigned i = 0; i < v->n; i++) {
+		struct packet *p = v->p[i];
+		if (p->verdict != TO_NEIGH || p->flags & (PACKET_OWN | PACKET_ADMITTED))
+			continue;
+		p->verdict = TO_FILTER;
+		at.p[at.n++] = p;
+	}
+	filter_forward(pl->ports, pl->rules, &at);
+	note(pl, TO_FILTER, &at);
+
+	vector_take(v, TO_NAT_OUT, &at);
+	nat_output(&nat, &at);
+	note(pl, TO_NAT_OUT, &at);
+	for (unsigned i = 0; i < at.n; i++)
+		at.p[i]->flags |= PACKET_ADMITTED;
+}
+
+/* Room 6: the only place where a transit packet's bytes change. */
+static void rewrite(struct pipeline *pl, const struct vector *v)
+{
+	for (unsigned i = 0; i < v->n; i++) {
+		struct packet *p = v->p[i];
+		if (likely(!p->decision.nat.flags))
+			continue;
+		if (p->flags & (PACKET_PARTIAL | PACKET_UNKNOWN))
+			offload_complete(p); /* a sum that is whole can be updated */
+		nat_rewrite(p);
+	}
+	ip4_rewrite(pl->ports, pl->fib, pl->pool, pl->stats, v);
+}
+
 /* Rooms 5 to 7 for the packets of v that are TO_FIB; redirects they earn are added to made. */
 static void forward(struct pipeline *pl, const struct vector *v, struct vector *made)
 {
@@ -134,13 +195,15 @@ static void forward(struct pipeline *pl, const struct vector *v, struct vector *
 	ip4_route(pl->ports, pl->fib, &at);
 	note(pl, TO_FIB, &at);
 
+	if (pl->rules)
+		admit(pl, &at);
 	vector_take(v, TO_NEIGH, &at);
 	resolve(pl, &at);
 	note(pl, TO_NEIGH, &at);
 
 	vector_take(v, TO_REWRITE, &at);
 	redirect(pl, &at, made);
-	ip4_rewrite(pl->ports, pl->fib, pl->pool, pl->stats, &at);
+	rewrite(pl, &at);
 	note(pl, TO_REWRITE, &at);
 }
 
@@ -191,7 +254,7 @@ static void release(struct pipeline *pl)
 static void count_arrivals(struct pipeline *pl, const struct vector *v)
 {
 	for (unsigned i = 0; i < v->n; i++) {
-		struct port_stats *s = stats_port(pl->stats, v->p[i]->port_in);
+		struct port_stats *s = stats_port(pl->stats, v->p[i]->wire);
 		count_add(&s->rx_packets, 1);
 		count_add(&s->rx_bytes, v->p[i]->len);
 		if (v->p[i]->flags & PACKET_PARTIAL)
@@ -199,16 +262,61 @@ static void count_arrivals(struct pipeline *pl, const struct vector *v)
 	}
 }
 
-void pipeline_packets(struct pipeline *pl, struct vector *v)
+/* A mirrored port's arrivals, as they came. */
+static void mirror_arrivals(struct pipeline *pl, const struct vector *v)
 {
-	struct vector at, local;
+	for (unsigned i = 0; i < v->n; i++) {
+		const struct port *port = port_get(pl->ports, v->p[i]->wire);
+		if (unlikely(port && port->mirror != PORT_NONE))
+			egress_mirror(&pl->egress, v->p[i], port->mirror, pl->now_ns);
+	}
+}
 
-	count_arrivals(pl, v);
-	if (unlikely(trace_armed(pl->traces)))
-		trace_arrivals(pl->traces, v, pl->now_ns);
+/* From TO_NAT or TO_LOCAL on: for whom a datagram is, then its way there. */
+static void deliver(struct pipeline *pl, const struct vector *v)
+{
+	struct nat nat = nat_of(pl);
+	struct vector at;
 
-	eth_input(pl->ports, v);
-	note(pl, TO_ETH, v);
+	vector_take(v, TO_NAT, &at);
+	if (at.n) {
+		nat_input(&nat, &at);
+		note(pl, TO_NAT, &at);
+		vector_take(v, TO_DELIVER, &at);
+		ip4_deliver(pl->ports, &at);
+		note(pl, TO_DELIVER, &at);
+	}
+
+	vector_take(v, TO_LOCAL, &at);
+	if (at.n) {
+		icmp_local(pl->ports, &at);
+		note(pl, TO_LOCAL, &at);
+	}
+
+	forward_and_settle(pl, v);
+}
+
+/* Later fragments whose first has come, or will not. */
+static void release_fragments(struct pipeline *pl)
+{
+	struct packet *p;
+
+	do {
+		struct vector v = {0};
+		while (v.n < VECTOR_SIZE && (p = nat_fragments_released(pl->fragments))) {
+			frame_move(pl->pool, p, FRAME_TURN);
+			p->next = NULL;
+			v.p[v.n++] = p;
+		}
+		if (v.n)
+			deliver(pl, &v);
+	} while (p);
+}
+
+/* From ARP and IPv4 on: what came in by a routed port, or up from a bridge. */
+static void route(struct pipeline *pl, const struct vector *v)
+{
+	struct vector at;
 
 	vector_take(v, TO_ARP, &at);
 	if (at.n) {
@@ -218,16 +326,35 @@ void pipeline_packets(struct pipeline *pl, struct vector *v)
 	}
 
 	vector_take(v, TO_IP4, &at);
-	ip4_input(pl->ports, &at);
+	ip4_input(pl->ports, &at, pl->rules != NULL);
 	note(pl, TO_IP4, &at);
 
-	vector_take(&at, TO_LOCAL, &local);
-	if (local.n) {
-		icmp_local(pl->ports, &local);
-		note(pl, TO_LOCAL, &local);
+	deliver(pl, v);
+}
+
+void pipeline_packets(struct pipeline *pl, struct vector *v)
+{
+	struct vector at, up = {0};
+
+	count_arrivals(pl, v);
+	mirror_arrivals(pl, v);
+	if (unlikely(trace_armed(pl->traces)))
+		trace_arrivals(pl->traces, v, pl->now_ns);
+
+	eth_input(pl->ports, v);
+	note(pl, TO_ETH, v);
+
+	vector_take(v, TO_BRIDGE, &at);
+	if (at.n) {
+		bridge_input(pl->ports, pl->fdb, pl->pool, pl->stats, &pl->bridge, &at, &up, pl->now_ns);
+		note(pl, TO_BRIDGE, &at);
 	}
 
-	forward_and_settle(pl, v);
+	route(pl, v);
+	if (up.n) /* after the broadcasts they are copies of */
+		route(pl, &up);
+	if (pl->rules)
+		release_fragments(pl);
 }
 
 /* -- timers ----------------------------------------------------------------------- */
@@ -253,14 +380,39 @@ static void solicit(struct pipeline *pl)
 	}
 }
 
+void pipeline_announce(struct pipeline *pl, uint16_t number)
+{
+	const struct port *port = port_get(pl->ports, number);
+
+	for (unsigned i = 0; port && port->up && i < port->n_addresses; i++) {
+		struct packet *p = frame_get(pl->pool);
+		if (!p)
+			return;
+		arp_announce(port, p, port->addresses[i].address);
+		count_add(&pl->stats->created, 1);
+		count_add(&pl->stats->arp_requests, 1);
+		egress_put(&pl->egress, p, pl->now_ns);
+	}
+}
+
 void pipeline_end(struct pipeline *pl)
 {
 	solicit(pl);
 	release(pl);
+	nat_fragments_age(pl->fragments, pl->now_ns);
+	release_fragments(pl); /* also those of rules that are gone */
+	fdb_age(pl->fdb, pl->now_ns);
 	egress_flush(&pl->egress, pl->now_ns);
+	session_age(pl->sessions, pl->now_ns); /* last: no packet has a session any more */
 }
 
-uint64_t pipeline_next(const struct pipeline *pl) { return neigh_next(pl->neigh); }
+uint64_t pipeline_next(const struct pipeline *pl)
+{
+	uint64_t tables = min_u64(neigh_next(pl->neigh), fdb_next(pl->fdb));
+	uint64_t sessions = min_u64(session_next(pl->sessions), nat_fragments_next(pl->fragments));
+
+	return min_u64(tables, sessions);
+}
 
 bool pipeline_balanced(const struct pipeline *pl)
 {

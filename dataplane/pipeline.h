@@ -4,12 +4,20 @@
  *
  *      arrivals
  *         |
- *     2  eth ---------> arp --------------------------+  (replies, announcements)
+ *     2  eth
+ *      |     \                                        |
+ *      |   3 bridge: one member, or a flood ----------+
+ *      |     /    (up: the bridge's own address)      |
+ *      +----+-------> arp ----------------------------+  (replies, announcements)
  *         |                                           |
- *     4  ip4 ---> local (icmp): echo replies --+      |
+ *     4  ip4 ...... nat: session, dnat (where there are rules)
+ *         |
+ *        deliver -> local (icmp): echo replies --+      |
  *         |                                    |      |
  *     5  fib <---------------------------------+      |
  *         |   <--- ICMP errors and redirects, marked: they make no other
+ *        filter, nat-out: session, snat (where there are rules)
+ *         |
  *       neigh ---> HELD, and back to fib once the next hop has answered
  *         |                                           |
  *     6  rewrite (and fragments)                      |
@@ -26,10 +34,13 @@
 #define TSUJI_PIPELINE_H
 
 #include "arp.h"
+#include "bridge.h"
 #include "egress.h"
+#include "fdb.h"
 #include "fib.h"
 #include "frame.h"
 #include "icmp.h"
+#include "nat.h"
 #include "neigh.h"
 #include "port.h"
 #include "stats.h"
@@ -40,25 +51,33 @@ struct pipeline {
 	struct frame_pool *pool;
 	struct stats *stats;
 	struct neigh_table *neigh;
+	struct fdb *fdb;
+	struct session_table *sessions;
+	struct nat_fragments *fragments;
 	struct icmp_limiter *limiter;
 	struct trace_set *traces;
 	struct io *punt; /* NULL: what the kernel should have is dropped as DROP_PUNT */
 	/* of this turn */
 	const struct port_table *ports;
 	struct fib *fib;
+	struct rules *rules; /* NULL: none, no sessions are kept */
 	uint64_t now_ns;
 	/* its own */
 	struct arp_state arp;
+	struct bridge_state bridge;
 	struct egress egress;
 };
 
 /* Once, after the fields above are set: the rest must be zero. */
 void pipeline_init(struct pipeline *pl);
-/* A turn begins with these tables (fib may be NULL: no routes), at that time. */
-void pipeline_begin(struct pipeline *pl, const struct port_table *ports, struct fib *fib, uint64_t now_ns);
+/* A turn begins with these tables, at that time. rules may be NULL: there are none. */
+void pipeline_begin(struct pipeline *pl, const struct port_table *ports, struct fib *fib, struct rules *rules,
+		    uint64_t now_ns);
 /* Up to VECTOR_SIZE packets that arrived, in order; all of one turn's come before pipeline_end. */
 void pipeline_packets(struct pipeline *pl, struct vector *v);
-/* Timers of the neighbour table, then everything queued leaves. */
+/* In a turn: tells the hosts on a port or a bridge that its addresses are at its MAC. */
+void pipeline_announce(struct pipeline *pl, uint16_t port);
+/* Timers of the neighbour table and the FDB, then everything queued leaves. */
 void pipeline_end(struct pipeline *pl);
 /* When a turn is needed although nothing arrives; UINT64_MAX: never. */
 uint64_t pipeline_next(const struct pipeline *pl);

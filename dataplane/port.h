@@ -19,6 +19,12 @@ struct port_address {
 	uint8_t prefix_len;
 };
 
+enum port_flag {
+	PORT_NO_LEARNING = 1 << 0, /* `learning: off`: sources are not noted here */
+	PORT_NO_FLOOD = 1 << 1,    /* `flood: off`: unknown unicast does not leave here (broadcast and multicast do) */
+	PORT_ISOLATED = 1 << 2,    /* `isolated: on`: nothing to or from another isolated port */
+};
+
 struct port {
 	char name[PORT_NAME_SIZE];
 	uint16_t number;  /* its place in port_table.ports, and in every counter */
@@ -29,7 +35,40 @@ struct port {
 	struct io *io;    /* NULL while it is down; owned by control, used by the worker */
 	unsigned n_addresses;
 	const struct port_address *addresses; /* of the router file, primary first */
+
+	/* Bridges. A bridge is a port too, its leg: no wire, but members. */
+	uint16_t bridge;          /* a member: the number of its bridge's leg; else PORT_NONE */
+	uint16_t mirror;          /* a copy of all that enters or leaves goes to that port, or PORT_NONE */
+	uint8_t flags;            /* enum port_flag */
+	uint16_t n_members;
+	const uint16_t *members;  /* a leg: the numbers of its ports, ascending; else NULL */
 };
+
+/* A bridge's leg rather than a port with a wire. Its mac is the bridge's, its mtu the least of its members', and it is up while one of them is. */
+static inline bool port_is_leg(const struct port *port) { return port->members != NULL; }
+
+/* Whether its MTU lets a frame of that length leave: with room for a VLAN tag, as in Linux. */
+static inline bool port_carries(const struct port *port, uint32_t frame_len)
+{
+	enum { TAG = 4 };
+
+	return frame_len <= port->mtu + sizeof(struct eth_hdr) + TAG;
+}
+
+/*
+ * Whether a frame flooded by member from (NULL: by the leg) leaves by member to: the one
+ * rule for rooms bridge and egress. group: its destination is a group address. A port that
+ * loop guard has blocked is not known here.
+ */
+static inline bool bridge_floods_to(const struct port *from, const struct port *to,
+				    const struct packet *p, bool group)
+{
+	if (to == from || !to->up || (!group && to->flags & PORT_NO_FLOOD))
+		return false;
+	if (from && from->flags & to->flags & PORT_ISOLATED)
+		return false;
+	return port_carries(to, p->len);
+}
 
 /* An address that packets can be sent to at this router. */
 struct local {

@@ -19,10 +19,15 @@
 /* DOOR(id, name, text) */
 #define VERDICT_DOORS(DOOR)                                                              \
 	DOOR(TO_ETH, "eth", "just arrived")                                              \
+	DOOR(TO_BRIDGE, "bridge", "came in on a port of a bridge")                       \
 	DOOR(TO_ARP, "arp", "an ARP packet")                                             \
 	DOOR(TO_IP4, "ip4", "an IPv4 datagram for our MAC")                              \
+	DOOR(TO_NAT, "nat", "may belong to a session, or be meant for someone inside")    \
+	DOOR(TO_DELIVER, "deliver", "its real destination is known")                     \
 	DOOR(TO_LOCAL, "local", "an IPv4 datagram for an address of the router")         \
 	DOOR(TO_FIB, "fib", "wants a route")                                             \
+	DOOR(TO_FILTER, "filter", "routed; the rules decide whether it may")             \
+	DOOR(TO_NAT_OUT, "nat-out", "may leave under another source address")            \
 	DOOR(TO_NEIGH, "neigh", "wants the link-layer address of its next hop")          \
 	DOOR(TO_REWRITE, "rewrite", "decided; its bytes change now")                     \
 	DOOR(TO_EGRESS, "egress", "ready to leave by its port")
@@ -38,6 +43,14 @@
 #define VERDICT_DROPS(DROP)                                                              \
 	DROP(DROP_ETH_SHORT, "eth-short", -1, 0, "shorter than an Ethernet header")      \
 	DROP(DROP_ETH_NOT_OURS, "eth-not-ours", -1, 0, "addressed to another station's MAC") \
+	DROP(DROP_BRIDGE_SOURCE, "bridge-source", -1, 0, "its source MAC is a group address or the router's own") \
+	DROP(DROP_BRIDGE_RESERVED, "bridge-reserved", -1, 0, "addressed to 01:80:c2:00:00:0x, which no bridge forwards") \
+	DROP(DROP_BRIDGE_SAME_PORT, "bridge-same-port", -1, 0, "its destination is behind the port it came from") \
+	DROP(DROP_BRIDGE_ISOLATED, "bridge-isolated", -1, 0, "from one isolated port to another") \
+	DROP(DROP_BRIDGE_LOOP, "bridge-loop", -1, 0, "came in on a port that loop guard has blocked") \
+	DROP(DROP_BRIDGE_NO_PORT, "bridge-no-port", -1, 0, "no other port of the bridge takes it") \
+	DROP(DROP_BRIDGE_LOCAL, "bridge-local", -1, 0, "for the bridge itself, which has no use for it") \
+	DROP(DROP_BRIDGE_MTU, "bridge-mtu", -1, 0, "longer than the MTU of the port it should leave by") \
 	DROP(DROP_ARP_SHORT, "arp-short", -1, 0, "ARP packet cut short")                 \
 	DROP(DROP_ARP_FORMAT, "arp-format", -1, 0, "ARP for other hardware or protocol") \
 	DROP(DROP_ARP_OPERATION, "arp-operation", -1, 0, "ARP operation neither request nor reply") \
@@ -63,6 +76,15 @@
 	DROP(DROP_IP4_UNREACHABLE, "ip4-unreachable", ICMP_UNREACHABLE, ICMP_HOST, "unreachable route") \
 	DROP(DROP_IP4_PROHIBIT, "ip4-prohibit", ICMP_UNREACHABLE, ICMP_PROHIBITED, "prohibit route") \
 	DROP(DROP_IP4_MTU, "ip4-mtu", ICMP_UNREACHABLE, ICMP_FRAG_NEEDED, "larger than the next hop's MTU, and DF is set") \
+	DROP(DROP_NAT_UNSOLICITED, "nat-unsolicited", -1, 0, "came in for a translated address, and no session expects it") \
+	DROP(DROP_NAT_INVALID, "nat-invalid", -1, 0, "must be translated and cannot be: no session, and not one that opens one") \
+	DROP(DROP_NAT_ERROR, "nat-error", -1, 0, "ICMP error about no session of ours")   \
+	DROP(DROP_NAT_FRAGMENT, "nat-fragment", -1, 0, "fragment whose first one was not seen") \
+	DROP(DROP_NAT_POOL, "nat-pool", ICMP_UNREACHABLE, ICMP_PROHIBITED, "no outside port is free for it") \
+	DROP(DROP_NAT_FULL, "nat-full", ICMP_UNREACHABLE, ICMP_PROHIBITED, "session table, or its host's share of it, is full") \
+	DROP(DROP_FILTER, "filter-drop", -1, 0, "a filter rule drops it")                       \
+	DROP(DROP_FILTER_REJECT, "filter-reject", ICMP_UNREACHABLE, ICMP_PORT, "a filter rule rejects it") \
+	DROP(DROP_FILTER_RESET, "filter-reset", -1, 0, "a filter rule rejects it: TCP, answered by RST") \
 	DROP(DROP_LOCAL_FRAGMENT, "local-fragment", -1, 0, "fragment for the router itself, and the kernel does not have the address") \
 	DROP(DROP_LOCAL_UDP, "local-udp", -1, 0, "UDP for the router itself, with a wrong length or checksum") \
 	DROP(DROP_LOCAL_PROTOCOL, "local-protocol", ICMP_UNREACHABLE, ICMP_PROTOCOL, "protocol the router itself does not speak") \

@@ -15,6 +15,7 @@
 
 #include "epoch.h"
 #include "lane.h"
+#include "lane_punt.h"
 #include "pipeline.h"
 
 #include <errno.h>
@@ -44,6 +45,7 @@ struct worker {
 	/* written by control, read by the worker once per turn */
 	struct port_table *ports;
 	struct fib *fib;
+	struct rules *rules;
 	bool stop;
 
 	/* errands: control sets, the worker clears */
@@ -51,6 +53,9 @@ struct worker {
 	pthread_cond_t done;
 	bool has_errand; /* also read without the lock, as a hint */
 	uint16_t reclaim;
+
+	bool has_announcements;
+	bool announce[PORT_MAX];
 
 	int wake_fd;
 	pthread_t thread;
@@ -89,18 +94,29 @@ static unsigned read_port(struct worker *w, struct io *io)
 	return n;
 }
 
+/* Control sets a port's flag, then the hint; we clear the hint, then the flag. */
+static void announce(struct worker *w)
+{
+	__atomic_store_n(&w->has_announcements, false, __ATOMIC_SEQ_CST);
+	for (unsigned i = 0; i < PORT_MAX; i++)
+		if (__atomic_exchange_n(&w->announce[i], false, __ATOMIC_ACQ_REL))
+			pipeline_announce(&w->pipeline, (uint16_t)i);
+}
+
 /* Reads, carries and sends once; returns how many packets came in. */
 static unsigned turn(struct worker *w)
 {
 	const struct port_table *ports = epoch_read(&w->ports);
 	unsigned n = 0;
 
-	pipeline_begin(&w->pipeline, ports, epoch_read(&w->fib), now_ns());
+	pipeline_begin(&w->pipeline, ports, epoch_read(&w->fib), epoch_read(&w->rules), now_ns());
 	if (w->punt)
 		punt_lane_ports(w->punt, ports);
 	for (unsigned i = 0; i < ports->n_ports; i++)
 		if (ports->ports[i] && ports->ports[i]->io)
 			n += read_port(w, ports->ports[i]->io);
+	if (unlikely(load_shared(&w->has_announcements)))
+		announce(w);
 	pipeline_end(&w->pipeline);
 	for (unsigned i = 0; i < ports->n_ports; i++)
 		if (ports->ports[i] && ports->ports[i]->io)
@@ -125,7 +141,7 @@ static unsigned fill_fds(struct worker *w, bool *waits)
 		if (!io)
 			continue;
 		*waits |= io_waits(io);
-		unsigned n_fds = xsk_port_fds((const struct xsk_port *)io, fds, XSK_QUEUES_MAX);
+		unsigned n_fds = xsk_port_fds(lane_port_xsk((const struct lane_port *)io), fds, XSK_QUEUES_MAX);
 		for (unsigned q = 0; q < n_fds && n < POLL_MAX; q++)
 			w->fds[n++] = (struct pollfd){.fd = fds[q], .events = POLLIN};
 	}
@@ -172,8 +188,9 @@ static void do_errand(struct worker *w)
 	if (likely(!load_shared(&w->has_errand)))
 		return;
 	pthread_mutex_lock(&w->lock);
-	frame_reclaim(&w->pool, frame_owner(FRAME_RX, w->reclaim));
-	frame_reclaim(&w->pool, frame_owner(FRAME_TX, w->reclaim));
+	frame_reclaim(&w->pool, w->reclaim);
+	/* Loop guard's verdict was on the cable, not on the number's next owner. */
+	store_shared(&w->pipeline.bridge.blocked_until_ns[w->reclaim], 0);
 	store_shared(&w->has_errand, false);
 	pthread_cond_broadcast(&w->done);
 	pthread_mutex_unlock(&w->lock);
@@ -221,9 +238,13 @@ static int allocate(struct worker *w, const struct worker_config *config)
 	w->packets = calloc(w->read_max, sizeof(struct packet *));
 	w->fds = calloc(POLL_MAX, sizeof(*w->fds));
 	w->pipeline.neigh = neigh_new(&config->neigh);
+	w->pipeline.fdb = fdb_new(&config->fdb);
+	w->pipeline.sessions = session_new(&config->sessions);
+	w->pipeline.fragments = nat_fragments_new(config->secret);
 	w->pipeline.limiter = icmp_limiter_new(config->secret);
 	if (!w->stats || !w->traces || !w->ports || !w->fib || !w->packets || !w->fds ||
-	    !w->pipeline.neigh || !w->pipeline.limiter)
+	    !w->pipeline.neigh || !w->pipeline.fdb || !w->pipeline.sessions ||
+	    !w->pipeline.fragments || !w->pipeline.limiter)
 		return -ENOMEM;
 	return punt_lane_open(&w->punt, &w->pool);
 }
@@ -283,6 +304,9 @@ void worker_stop(struct worker *w)
 	punt_lane_close(w->punt);
 	icmp_limiter_free(w->pipeline.limiter);
 	neigh_free(w->pipeline.neigh);
+	fdb_free(w->pipeline.fdb);
+	session_free(w->pipeline.sessions);
+	nat_fragments_free(w->pipeline.fragments);
 	port_table_free(w->ports);
 	fib_free(w->fib);
 	trace_set_free(w->traces);
@@ -307,6 +331,14 @@ void worker_publish(struct worker *w, struct port_table *ports, struct fib *fib)
 	epoch_wait();
 }
 
+struct rules *worker_publish_rules(struct worker *w, struct rules *rules)
+{
+	struct rules *old = epoch_publish(&w->rules, rules);
+
+	epoch_wait();
+	return old;
+}
+
 void worker_reclaim(struct worker *w, uint16_t port)
 {
 	pthread_mutex_lock(&w->lock);
@@ -316,6 +348,13 @@ void worker_reclaim(struct worker *w, uint16_t port)
 	while (w->has_errand)
 		pthread_cond_wait(&w->done, &w->lock);
 	pthread_mutex_unlock(&w->lock);
+}
+
+void worker_announce(struct worker *w, uint16_t port)
+{
+	__atomic_store_n(&w->announce[port], true, __ATOMIC_RELEASE);
+	__atomic_store_n(&w->has_announcements, true, __ATOMIC_RELEASE);
+	worker_wake(w);
 }
 
 void worker_wake(struct worker *w)
@@ -333,6 +372,14 @@ struct frame_pool *worker_pool(struct worker *w) { return &w->pool; }
 struct stats *worker_stats(struct worker *w) { return w->stats; }
 
 struct neigh_table *worker_neigh(struct worker *w) { return w->pipeline.neigh; }
+
+struct session_table *worker_sessions(struct worker *w) { return w->pipeline.sessions; }
+
+struct rules *worker_rules(struct worker *w) { return w->rules; }
+
+struct fdb *worker_fdb(struct worker *w) { return w->pipeline.fdb; }
+
+const struct bridge_state *worker_bridge(struct worker *w) { return &w->pipeline.bridge; }
 
 struct trace_set *worker_traces(struct worker *w) { return w->traces; }
 

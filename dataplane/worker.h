@@ -4,6 +4,8 @@
  * came through the pipeline, transmits, and when there is nothing to do spins briefly and
  * then sleeps in poll().
  *
+ * The io of a port in the published table is a struct lane_port's (lane.h).
+ *
  * Threads: everything here is called by control, and may block for as long as a grace
  * period (a turn: microseconds to a few milliseconds).
  */
@@ -11,8 +13,10 @@
 #define TSUJI_WORKER_H
 
 #include "fib.h"
+#include "bridge.h"
 #include "neigh.h"
 #include "port.h"
+#include "rules.h"
 #include "stats.h"
 #include "trace.h"
 #include "xsk.h"
@@ -21,6 +25,8 @@ struct worker_config {
 	struct xsk_area *area;
 	uint32_t n_frames, frame_size;
 	struct neigh_config neigh;
+	struct fdb_config fdb;
+	struct session_config sessions;
 	uint32_t read_max;   /* frames read from a port per turn [2048] */
 	uint64_t spin_ns;    /* before it sleeps [50 us] */
 	uint8_t secret[16];  /* for the ICMP limiter's hash */
@@ -38,11 +44,14 @@ void worker_stop(struct worker *worker);
  * ones, which worker_ports() and worker_fib() returned before, may then be freed.
  */
 void worker_publish(struct worker *worker, struct port_table *ports, struct fib *fib);
+/* The same for the rules, NULL for none; returns the old ones, to be freed. */
+struct rules *worker_publish_rules(struct worker *worker, struct rules *rules);
 const struct port_table *worker_ports(const struct worker *worker);
 struct fib *worker_fib(const struct worker *worker);
 
 /*
- * Takes back the frames that a port's rings held, after it was unpublished and closed.
+ * Takes back the frames that a port's rings held, after it was unpublished and closed, and
+ * forgets that loop guard may have blocked it.
  * Returns when done. What waits for its neighbours ends with neigh_flush().
  */
 void worker_reclaim(struct worker *worker, uint16_t port);
@@ -50,7 +59,14 @@ void worker_reclaim(struct worker *worker, uint16_t port);
 struct frame_pool *worker_pool(struct worker *worker); /* for xsk_config only */
 struct stats *worker_stats(struct worker *worker);     /* read with load_shared() */
 struct neigh_table *worker_neigh(struct worker *worker);
+struct fdb *worker_fdb(struct worker *worker);
+struct session_table *worker_sessions(struct worker *worker);
+struct rules *worker_rules(struct worker *worker); /* in force; NULL: none */
+/* What loop guard has blocked: read with load_shared(). */
+const struct bridge_state *worker_bridge(struct worker *worker);
 struct trace_set *worker_traces(struct worker *worker); /* trace.h says which calls control may make */
+/* The next turn sends a gratuitous ARP request for each address of that port or leg. */
+void worker_announce(struct worker *worker, uint16_t port);
 /* Makes a sleeping worker take a turn now: after neigh_add() and the like. */
 void worker_wake(struct worker *worker);
 

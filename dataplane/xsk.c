@@ -45,7 +45,9 @@ struct xsk_area {
 	struct xsk_umem *umem;
 	void *memory;
 	size_t size;
+	uint32_t frame_size;
 	int map_fd; /* -1: anonymous memory */
+	bool skb_in_view; /* the kernel lets programs see the skb */
 	struct {
 		struct xsk_ring_prod fill, tx;
 		struct xsk_ring_cons completion;
@@ -106,6 +108,7 @@ static int area_map(struct xsk_area *area, uint32_t n_frames, uint32_t frame_siz
 	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
 	int flags = MAP_SHARED;
 
+	area->frame_size = frame_size;
 	area->size = (size_t)n_frames * frame_size;
 	area->map_fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "tsuji_frames", sizeof(uint32_t), frame_size,
 				      n_frames, &options);
@@ -155,6 +158,16 @@ static int area_register(struct xsk_area *area, uint32_t frame_size, struct xsk_
 	return code;
 }
 
+/* Whether the kernel has the kfuncs that let a program see the skb (6.2). */
+static bool kernel_shows_skb(void)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	bool both = btf && btf__find_by_name_kind(btf, "bpf_cast_to_kern_ctx", BTF_KIND_FUNC) > 0 &&
+		    btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
+	btf__free(btf);
+	return both;
+}
+
 struct xsk_area *xsk_area_new(uint32_t n_frames, uint32_t size, struct xsk_error *error)
 {
 	struct xsk_area *area = calloc(1, sizeof(*area));
@@ -165,6 +178,7 @@ struct xsk_area *xsk_area_new(uint32_t n_frames, uint32_t size, struct xsk_error
 		return NULL;
 	}
 	area->map_fd = -1;
+	area->skb_in_view = kernel_shows_skb();
 	if (area_map(area, n_frames, size, error) || area_register(area, size, error)) {
 		xsk_area_free(area);
 		return NULL;
@@ -188,20 +202,41 @@ void xsk_area_free(struct xsk_area *area)
 
 void *xsk_area_memory(struct xsk_area *area) { return area->memory; }
 
+int xsk_area_map(const struct xsk_area *area, uint32_t *frame_size)
+{
+	*frame_size = area->frame_size;
+	return area->map_fd;
+}
+
 /* -- receive ---------------------------------------------------------------------- */
+
+/* Puts the VLAN tag that travelled beside the bytes where it belongs: behind the MACs. */
+static void insert_tag(struct packet *p, const struct gate_meta *meta)
+{
+	const be16 tag[2] = {{meta->vlan_proto}, be16_from(meta->vlan_tci)};
+
+	p->data -= sizeof(tag);
+	p->len += sizeof(tag);
+	p->csum_start += sizeof(tag);
+	memmove(p->data, p->data + sizeof(tag), 2 * sizeof(struct mac));
+	memcpy(p->data + 2 * sizeof(struct mac), tag, sizeof(tag));
+}
 
 /* What the gate wrote in front of the frame, as packet flags. */
 static void read_meta(struct packet *p)
 {
-	const struct gate_meta *meta = (const struct gate_meta *)(p->data - sizeof(*meta));
+	struct gate_meta meta;
 
-	switch ((enum gate_checksum)meta->checksum) {
+	memcpy(&meta, p->data - sizeof(meta), sizeof(meta));
+	p->csum_start = meta.csum_start;
+	p->csum_offset = meta.csum_offset;
+	if (unlikely(meta.vlan_proto))
+		insert_tag(p, &meta);
+	switch ((enum gate_checksum)meta.checksum) {
 	case GATE_CHECKSUM_FULL:
 		return;
 	case GATE_CHECKSUM_PARTIAL:
 		p->flags = PACKET_PARTIAL;
-		p->csum_start = meta->csum_start;
-		p->csum_offset = meta->csum_offset;
 		return;
 	case GATE_CHECKSUM_UNKNOWN:
 		p->flags = PACKET_UNKNOWN;
@@ -245,7 +280,9 @@ static unsigned queue_rx(struct xsk_port *port, struct xsk_queue *q, struct pack
 			.data = pool->base + desc->addr,
 			.len = desc->len,
 			.port_in = port->number,
+			.wire = port->number,
 			.owner = p->owner,
+			.refs = 1,
 			.decision = {.port_out = PORT_NONE, .route = ROUTE_NONE},
 		};
 		frame_move(pool, p, FRAME_TURN);
@@ -289,7 +326,7 @@ static unsigned port_tx(struct io *io, struct packet *const *packets, unsigned n
 		desc->len = packets[i]->len;
 		desc->options = 0;
 		bytes += packets[i]->len;
-		frame_move(port->pool, packets[i], frame_owner(FRAME_TX, port->number));
+		frame_send(port->pool, packets[i], port->number);
 	}
 	xsk_ring_prod__submit(&q->tx, n);
 	q->sent += n;
@@ -305,7 +342,7 @@ static void queue_complete(struct xsk_port *port, struct xsk_queue *q)
 
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t offset = *xsk_ring_cons__comp_addr(&q->completion, index + i);
-		frame_put(port->pool, frame_at(port->pool, offset));
+		frame_sent(port->pool, frame_at(port->pool, offset), port->number);
 	}
 	if (n)
 		xsk_ring_cons__release(&q->completion, n);
@@ -404,24 +441,18 @@ static unsigned receive_queues(const char *name)
 	return n ? min_u32(n, XSK_QUEUES_MAX) : 1;
 }
 
-/* Whether the kernel has the kfuncs that let a program see the skb (6.2). */
-static bool kernel_shows_skb(void)
+static int gate_load(struct xsk_port *port, const struct xsk_area *area, const struct xsk_config *config,
+		     struct xsk_error *error)
 {
-	struct btf *btf = btf__load_vmlinux_btf();
-	bool both = btf && btf__find_by_name_kind(btf, "bpf_cast_to_kern_ctx", BTF_KIND_FUNC) > 0 &&
-		    btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
-	btf__free(btf);
-	return both;
-}
+	int see_skb = area->skb_in_view && port->native && is_veth(config->name);
 
-static int gate_load(struct xsk_port *port, const char *name, struct xsk_error *error)
-{
 	/* With the skb in view where we can, without it where that does not load. */
-	for (int see_skb = port->native && is_veth(name) && kernel_shows_skb(); see_skb >= 0; see_skb--) {
+	for (; see_skb >= 0; see_skb--) {
 		port->gate = gate_bpf__open();
 		if (!port->gate)
 			break;
 		port->gate->rodata->see_skb = see_skb;
+		port->gate->rodata->bridged = config->bridged;
 		if (gate_bpf__load(port->gate) == 0)
 			return 0;
 		gate_bpf__destroy(port->gate);
@@ -443,7 +474,7 @@ static int gate_attach(struct xsk_port *port, const struct xsk_config *config, s
 	switch (code) {
 	case EBUSY:
 	case EEXIST:
-		complain(error, code, "it already carries an XDP program: ip link set dev %s xdp off (or end the program that attached it)",
+		complain(error, code, "an XDP program is attached to it: ip link set dev %s xdp off (or end the program that attached it)",
 			 config->name);
 		break;
 	case ERANGE:
@@ -516,7 +547,7 @@ static struct xsk_port *port_try(struct xsk_area *area, const struct xsk_config 
 	port->queues = calloc(port->n_queues, sizeof(*port->queues));
 	if (!port->queues)
 		goto no_memory;
-	int code = gate_load(port, config->name, error);
+	int code = gate_load(port, area, config, error);
 	for (unsigned i = 0; !code && i < port->n_queues; i++)
 		code = queue_open(port, area, config, i, error);
 	if (!code)
@@ -577,6 +608,8 @@ bool xsk_port_attached(const struct xsk_port *port)
 }
 
 struct io *xsk_port_io(struct xsk_port *port) { return &port->io; }
+
+unsigned xsk_port_room(const struct xsk_port *port) { return port->ring_size - port->queues[0].sent; }
 
 unsigned xsk_port_fds(const struct xsk_port *port, int *fds, unsigned max)
 {

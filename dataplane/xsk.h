@@ -34,6 +34,8 @@ struct xsk_error { /* why something failed: an errno and a sentence with the fix
 struct xsk_area *xsk_area_new(uint32_t n_frames, uint32_t size, struct xsk_error *error);
 void xsk_area_free(struct xsk_area *area); /* after every port is closed */
 void *xsk_area_memory(struct xsk_area *area);
+/* The map whose memory it is, -1 for anonymous memory; an element is a frame of that size. */
+int xsk_area_map(const struct xsk_area *area, uint32_t *frame_size);
 
 enum xsk_mode { XSK_AUTO, XSK_NATIVE, XSK_GENERIC };
 
@@ -43,6 +45,7 @@ struct xsk_config {
 	uint16_t number;       /* the port's */
 	uint32_t ring_size;    /* entries of each ring: a power of two */
 	enum xsk_mode mode;    /* auto: native, else generic */
+	bool bridged;          /* take every frame but link-local control (01:80:c2:00:00:0x) */
 	struct frame_pool *pool;
 	struct stats *stats;
 };
@@ -64,6 +67,8 @@ bool xsk_port_sees_checksums(const struct xsk_port *port);
 /* False once someone else has detached or replaced our gate. A system call. */
 bool xsk_port_attached(const struct xsk_port *port);
 struct io *xsk_port_io(struct xsk_port *port);
+/* Worker: how many packets its transmit ring takes now. */
+unsigned xsk_port_room(const struct xsk_port *port);
 /* The sockets to poll, one for each queue. */
 unsigned xsk_port_fds(const struct xsk_port *port, int *fds, unsigned max);
 

@@ -96,7 +96,9 @@ def header_len(frame):
 
 
 def is_arp_request(frame):
-    return len(frame) >= 42 and frame[12:14] == b"\x08\x06" and frame[20:22] == b"\0\1"
+    """A question; not an announcement, which asks for its own sender (RFC 5227 2.3)."""
+    return (len(frame) >= 42 and frame[12:14] == b"\x08\x06" and frame[20:22] == b"\0\1" and
+            frame[28:32] != frame[38:42])
 
 
 def complete_checksum(frame):

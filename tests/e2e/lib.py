@@ -362,8 +362,9 @@ TESTS = []
 
 
 def test(function):
-    """Marks a function as a test; main() runs them in the order of the file."""
-    TESTS.append(function)
+    """Marks a function as a test; main() runs those of its own file, in their order."""
+    if function.__module__ == "__main__":
+        TESTS.append(function)
     return function
 
 

@@ -162,15 +162,20 @@ class KernelSide:
 
 
 class TsujiSide:
-    """tsuji; *beside* a kernel that has the same addresses, or *alone*."""
+    """tsuji; *beside* a kernel that has the same addresses, or *alone*; by a lane of choice."""
 
-    def __init__(self, lab, beside):
+    def __init__(self, lab, beside, lane="socket"):
         self.lab, self.name = lab, "beside" if beside else "alone"
         self.beside = beside
         if beside:
             configure_kernel(lab)
             lab.set(lab.router, {**KERNEL_ROUTER, "ipv4/ip_forward": 0})
-        lab.start_tsuji(router_file(lab))
+        if lane == "burst": # which needs NAPI at the far ends, and that is what GRO brings
+            for host in lab.hosts:
+                lab.must(host, "ethtool -K eth0 gro on")
+        lab.start_tsuji(router_file(lab) + f"lanes: {{transmit: {lane}}}\n")
+        used = {port["lane"] for port in lab.tsuji.show("port")}
+        assert used == {lane}, f"the ports use {used}"
 
     def change(self, words):
         self.lab.tsuji.must(words)
@@ -353,6 +358,11 @@ def tsuji_alone_does_what_the_kernel_does():
 @test
 def tsuji_beside_the_kernel_does_what_the_kernel_does():
     compare(kernel_results(), play_all(lambda lab: TsujiSide(lab, beside=True)), "beside")
+
+
+@test
+def tsuji_by_the_burst_lane_does_what_the_kernel_does():
+    compare(kernel_results(), play_all(lambda lab: TsujiSide(lab, False, "burst")), "alone")
 
 
 if __name__ == "__main__":

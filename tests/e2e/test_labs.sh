@@ -11,7 +11,7 @@ work=$(mktemp -d)
 failed=0
 
 [ "$(id -u)" -eq 0 ] || { echo "needs root"; exit 77; }
-for tool in ip ethtool ping traceroute curl dig dnsmasq nc python3; do
+for tool in ip ethtool ping traceroute curl dig dnsmasq nc python3 udhcpc tcpdump; do
 	command -v $tool >/dev/null || { echo "$tool is not installed"; exit 77; }
 done
 

@@ -1,31 +1,102 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fuzz_pipeline - any bytes as frames through the whole pipeline. The oracle: both sums
- * of the house (pipeline_balanced) after every turn, and whatever ASan and UBSan find.
+ * fuzz_pipeline - any bytes as frames through the whole pipeline. The oracles: both sums
+ * of the house (pipeline_balanced) after every turn, nothing leaves untranslated that a
+ * rule translates, and whatever ASan and UBSan find.
  *
- * Input: records of port and flags (1 byte), length (2 bytes), frame; a zero length lets
+ * Input: records of port and choices (1 byte), length (2 bytes), frame; a zero length lets
  * time pass instead.
  */
 #include "../unit/world.h"
 
+#include "../../dataplane/csum.h"
+
 #include <stdlib.h>
 
-static const struct mac ours = {{2, 0, 0, 0, 0, 0}};
+/* r0's subnet is hidden behind r1's address; a service inside; and a stateful filter. */
+static struct nat_rule nat_rules[] = {
+	{.action = NAT_MASQUERADE, .out = 1, .in = PORT_NONE, .from = {{0x0001a8c0}, 24}},
+	{.action = NAT_DNAT, .out = PORT_NONE, .in = 1, .protocol = PROTO_UDP, .ports = {0, 0xff},
+	 .to_first = {0x0201a8c0}, .to_last = {0x0201a8c0}},
+};
+static struct filter_rule filter_rules[] = {
+	{.action = FILTER_ACCEPT, .states = STATE_IS_ESTABLISHED | STATE_IS_RELATED, .in = PORT_NONE,
+	 .out = PORT_NONE, .icmp_type = -1},
+	{.action = FILTER_REJECT, .in = 2, .out = PORT_NONE, .icmp_type = -1},
+};
+static struct rules rules = {
+	.nat = nat_rules, .n_nat = ARRAY_SIZE(nat_rules), .filter = filter_rules, .n_filter = ARRAY_SIZE(filter_rules),
+};
+
+/* While the rules hold, nobody behind r1 sees an address of r0's subnet but the router's own. */
+static void check_nothing_leaks(const struct world *w)
+{
+	const struct world_wire *wire = &w->wires[1];
+
+	for (unsigned i = 0; w->rules && i < wire->n_sent; i++) {
+		const struct world_frame *f = &wire->sent[i];
+		const struct ip4_hdr *ip = (const struct ip4_hdr *)(f->bytes + sizeof(struct eth_hdr));
+		if (f->bytes[12] == 8 && f->bytes[13] == 0 && ip4_in_prefix(ip->src, world_address("192.168.1.0"), 24) &&
+		    !be32_equal(ip->src, world_address("192.168.1.1")))
+			abort();
+	}
+}
+
+static const uint8_t ports[] = {0, 1, 2, 4, 5, 6}; /* 3 is the bridge's leg: it has no wire */
+static const char *const addresses[] = {
+	"192.168.1.2", "192.168.0.2", "192.168.0.9", "192.168.1.1", "10.0.0.1", "10.0.0.2", "10.9.0.1",
+	"10.8.0.1", "10.7.0.1", "10.6.0.1", "192.168.10.1", "192.168.10.4", "192.168.10.5", "8.8.8.8",
+	"192.168.0.255", "255.255.255.255",
+};
+
+/* What chance would take too long to find: our MAC, a known address, a right length and checksum. */
+static void make_likely(uint8_t *frame, uint32_t len, unsigned port)
+{
+	struct ip4_hdr *ip = (struct ip4_hdr *)(frame + sizeof(struct eth_hdr));
+	struct mac ours = world_port_mac(port);
+
+	if (len < sizeof(struct eth_hdr) + sizeof(*ip))
+		return;
+	if (!(frame[0] & 1))
+		memcpy(frame, ours.b, sizeof(ours));
+	frame[12] = 8;
+	frame[13] = frame[13] & 1 ? 6 : 0;
+	if (frame[13])
+		return;
+	uint32_t room = len - (uint32_t)sizeof(struct eth_hdr);
+	ip->version_ihl = 0x40 | (ip->version_ihl & 15);
+	ip->total_len = be16_from((uint16_t)room);
+	ip->src = world_address(addresses[ip->src.raw % ARRAY_SIZE(addresses)]);
+	ip->dst = world_address(addresses[ip->dst.raw % ARRAY_SIZE(addresses)]);
+	ip->checksum = (be16){0};
+	if (ip4_header_len(ip) >= sizeof(*ip) && ip4_header_len(ip) <= room)
+		ip->checksum = csum_of(ip, ip4_header_len(ip));
+}
 
 static void one_record(struct world *w, uint8_t head, const uint8_t *bytes, uint32_t len)
 {
 	uint8_t frame[WORLD_FRAME_SIZE - FRAME_HEADROOM], flags = 0;
-	unsigned port = head % 3;
+	unsigned port = ports[(head & 0x0f) % sizeof(ports)];
 
 	memcpy(frame, bytes, len);
-	/* Most random destinations would not get past the first room. */
-	if ((head & 0x10) && len >= sizeof(ours)) {
-		memcpy(frame, ours.b, sizeof(ours));
-		frame[5] = (uint8_t)port;
-	}
+	if (head & 0x10)
+		make_likely(frame, len, port);
 	if (head & 0x20)
 		flags = PACKET_UNKNOWN;
+	if (head & 0x80)
+		w->ports[4].mirror = w->ports[0].mirror = head & 1 ? 6 : PORT_NONE;
 	world_arrive(w, port, frame, len, flags);
+}
+
+/* A turn, and what must hold after it. Rules come and go between turns only. */
+static void turn(struct world *w, bool with_rules)
+{
+	w->rules = with_rules ? &rules : NULL;
+	world_forget(w);
+	world_turn(w);
+	check_nothing_leaks(w);
+	if (!pipeline_balanced(&w->pipeline))
+		abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -33,7 +104,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct world *w;
 
 	if (!w) {
-		w = world_new(false);
+		w = world_new(true);
 		world_neighbour(w, 1, 2, "192.168.0.2");
 	}
 	while (size >= 3) {
@@ -48,10 +119,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			w->now_ns += (uint64_t)head * 100 * NS_PER_MS;
 		data += len, size -= len;
 		if (head & 0x40)
-			world_turn(w);
+			turn(w, head & 0x20);
 	}
-	world_turn(w);
-	if (!pipeline_balanced(&w->pipeline))
-		abort();
+	turn(w, true);
 	return 0;
 }

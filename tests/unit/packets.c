@@ -215,6 +215,8 @@ static void add_port(struct lab *lab, char **words)
 		.up = true,
 		.mac = {{2, 0, 0, 0, 0, (uint8_t)(number + 1)}},
 		.addresses = lab->addresses[number],
+		.bridge = PORT_NONE,
+		.mirror = PORT_NONE,
 	};
 	snprintf(port->name, sizeof(port->name), "r%u", number);
 	for (; *words; words++) {
@@ -316,7 +318,10 @@ struct packet *lab_arrive(struct lab *lab, uint16_t port, const struct bytes *b)
 	assert_true(b->len <= frame_room(&lab->pool, p));
 	memcpy(p->data, b->at, b->len);
 	p->len = b->len;
-	p->port_in = port;
+	p->port_in = p->wire = port;
+	/* For tests that begin behind ip4_input(), which sets it. */
+	if (p->len >= sizeof(struct eth_hdr) + sizeof(struct ip4_hdr))
+		p->decision.dst = packet_ip4(p)->dst;
 	p->verdict = TO_ETH;
 	return p;
 }
@@ -338,7 +343,7 @@ enum verdict lab_walk(struct lab *lab, struct packet *p)
 			eth_input(lab->ports, &v);
 			break;
 		case TO_IP4:
-			ip4_input(lab->ports, &v);
+			ip4_input(lab->ports, &v, false);
 			break;
 		case TO_LOCAL:
 			icmp_local(lab->ports, &v);

@@ -55,9 +55,9 @@ static struct lab *lab_new(void)
 	lab->r0[0] = (struct port_address){ROUTER, 24};
 	lab->r0[1] = (struct port_address){ROUTER_SECOND, 16};
 	lab->r1[0] = (struct port_address){ROUTER_R1, 24};
-	lab->ports[0] = (struct port){.name = "r0", .number = 0, .mac = router, .up = true,
+	lab->ports[0] = (struct port){.name = "r0", .number = 0, .mac = router, .up = true, .bridge = PORT_NONE, .mirror = PORT_NONE,
 				      .n_addresses = 2, .addresses = lab->r0};
-	lab->ports[1] = (struct port){.name = "r1", .number = 1, .mac = router_r1, .up = true,
+	lab->ports[1] = (struct port){.name = "r1", .number = 1, .mac = router_r1, .up = true, .bridge = PORT_NONE, .mirror = PORT_NONE,
 				      .n_addresses = 1, .addresses = lab->r1};
 	lab->table = port_table_new(8);
 	lab->neigh = neigh_new(&(struct neigh_config){0});

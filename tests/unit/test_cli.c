@@ -119,6 +119,88 @@ static void neighbours_are_written_as_for_ip(void **state)
 	     "{\"command\":\"neigh\",\"verb\":\"show\",\"arguments\":{\"port\":\"r0\"}}");
 }
 
+static void stations_are_written_as_for_bridge(void **state)
+{
+	static const char wanted[] = "{\"command\":\"fdb\",\"verb\":\"add\",\"arguments\":{"
+				     "\"mac\":\"02:00:00:00:01:02\",\"port\":\"r2\"}}";
+
+	(void)state;
+	asks("fdb add 02:00:00:00:01:02 dev r2 master static", wanted);
+	asks("fdb a 02:00:00:00:01:02 port r2", wanted);
+	asks("fdb", "{\"command\":\"fdb\",\"verb\":\"show\",\"arguments\":{}}");
+	asks("fdb show br br0",
+	     "{\"command\":\"fdb\",\"verb\":\"show\",\"arguments\":{\"bridge\":\"br0\"}}");
+	asks("fdb s bridge br0 brport r2 02:00:00:00:01:02",
+	     "{\"command\":\"fdb\",\"verb\":\"show\",\"arguments\":{\"bridge\":\"br0\",\"port\":"
+	     "\"r2\","
+	     "\"mac\":\"02:00:00:00:01:02\"}}");
+	asks("fdb del 02:00:00:00:01:02 bridge br0",
+	     "{\"command\":\"fdb\",\"verb\":\"del\",\"arguments\":"
+	     "{\"mac\":\"02:00:00:00:01:02\",\"bridge\":\"br0\"}}");
+	asks("fdb flush port r2",
+	     "{\"command\":\"fdb\",\"verb\":\"flush\",\"arguments\":{\"port\":\"r2\"}}");
+	asks("fdb w", "{\"command\":\"fdb\",\"verb\":\"watch\",\"arguments\":{}}");
+	asks("bridge", "{\"command\":\"bridge\",\"verb\":\"show\",\"arguments\":{}}");
+	asks("bridge show br0",
+	     "{\"command\":\"bridge\",\"verb\":\"show\",\"arguments\":{\"name\":\"br0\"}}");
+	asks("bridge show br br0",
+	     "{\"command\":\"bridge\",\"verb\":\"show\",\"arguments\":{\"name\":\"br0\"}}");
+}
+
+static void sessions_are_chosen_by_words_in_any_order(void **state)
+{
+	(void)state;
+	asks("nat", "{\"command\":\"nat\",\"verb\":\"show\",\"arguments\":{}}");
+	asks("nat show tcp 10.0.0.2 port 80 limit 5",
+	     "{\"command\":\"nat\",\"verb\":\"show\",\"arguments\":{\"protocol\":\"tcp\","
+	     "\"address\":\"10.0.0.2\",\"port\":80,\"limit\":5}}");
+	asks("nat ls limit 0 10.0.0.2 udp",
+	     "{\"command\":\"nat\",\"verb\":\"show\",\"arguments\":{\"limit\":0,"
+	     "\"address\":\"10.0.0.2\",\"protocol\":\"udp\"}}");
+	asks("nat f icmp",
+	     "{\"command\":\"nat\",\"verb\":\"flush\",\"arguments\":{\"protocol\":\"icmp\"}}");
+	asks("nat r", "{\"command\":\"nat\",\"verb\":\"rules\",\"arguments\":{}}");
+	asks("nat age 5m",
+	     "{\"command\":\"nat\",\"verb\":\"age\",\"arguments\":{\"by\":\"5m\"}}");
+	asks("filter", "{\"command\":\"filter\",\"verb\":\"show\",\"arguments\":{}}");
+	asks("filter s", "{\"command\":\"filter\",\"verb\":\"show\",\"arguments\":{}}");
+	is_refused("nat show tcp udp", "not expected");
+	is_refused("nat show prot tcp", "did you mean port?");
+	is_refused("nat show port 0", "not a port");
+	is_refused("nat show port 65536", "not a port");
+	is_refused("nat show 10.0.0.0/8", "not the IPv4 address");
+	is_refused("nat flush limit 5", "not expected");
+	is_refused("nat rules 1", "not expected");
+	is_refused("nat add", "not a verb");
+	is_refused("filter r1", "not a verb");
+}
+
+static void durations_have_units(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t seconds;
+	} good[] = {{"30s", 30}, {"5m", 300}, {"5min", 300}, {"2h", 7200}, {"366d", 366 * 86400}};
+	static const char *const bad[] = {"5",	"0s",  "-5m",  "m",
+					  "5 m", "5mm", "367d", "99999999999999999999s"};
+	struct complaint complaint;
+	uint64_t ns;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_true(request_duration(good[i].text, &ns, &complaint));
+		assert_int_equal(ns, good[i].seconds * NS_PER_S);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		if (request_duration(bad[i], &ns, &complaint))
+			fail_msg("%s is taken", bad[i]);
+		assert_int_equal(complaint.status, 2);
+	}
+	is_refused("nat age", "wants a duration");
+	is_refused("nat age 5", "such as 30s, 5m or 2h");
+	is_refused("nat age 5m now", "not expected");
+}
+
 static void trace_joins_its_expression(void **state)
 {
 	(void)state;
@@ -154,6 +236,18 @@ static void mistakes_are_named(void **state)
 	is_refused("neigh add 192.168.1.2 mac 02:00:00:00:01:02", "no port");
 	is_refused("neigh add 192.168.1.2 mac 2:0:0:0:1:2 port r0", "MAC");
 	is_refused("neigh del", "address is missing");
+	is_refused("fdb add 02:00:00:00:01:02", "says no port");
+	is_refused("fdb add port r2", "MAC address is missing");
+	is_refused("fdb add 01:00:00:00:01:02 port r2", "not a station's MAC");
+	is_refused("fdb add 2:0:0:0:1:2 port r2", "not a MAC address");
+	is_refused("fdb add 02:00:00:00:01:02 port r2 bridge br0", "malformed entry");
+	is_refused("fdb del 02:00:00:00:01:02 port r2 bridge br0", "both given");
+	is_refused("fdb flush port r2 bridge br0", "both given");
+	is_refused("fdb flush 02:00:00:00:01:02", "fdb del MAC");
+	is_refused("fdb show prt r2", "did you mean port?");
+	is_refused("fdb watch r2", "not expected");
+	is_refused("bridge show br0 br1", "not expected");
+	is_refused("bridge add br0", "not a verb");
 	is_refused("drops -b", "not expected");
 	is_refused("stats -a", "not expected");
 	is_refused("reload now", "not expected");
@@ -244,6 +338,9 @@ int main(void)
 		cmocka_unit_test(show_is_the_verb_if_there_is_none),
 		cmocka_unit_test(routes_are_written_as_for_ip),
 		cmocka_unit_test(neighbours_are_written_as_for_ip),
+		cmocka_unit_test(stations_are_written_as_for_bridge),
+		cmocka_unit_test(sessions_are_chosen_by_words_in_any_order),
+		cmocka_unit_test(durations_have_units),
 		cmocka_unit_test(trace_joins_its_expression),
 		cmocka_unit_test(mistakes_are_named),
 		cmocka_unit_test(words_match_by_their_beginning),

@@ -91,6 +91,70 @@ static void provoke_DROP_ETH_NOT_OURS(struct world *w)
 	arrive(w, 0, frame, len);
 }
 
+/* From station 2 behind a member of br0, by an ethertype that no room reads. */
+static void arrive_bridged(struct world *w, unsigned port, struct mac dst)
+{
+	uint8_t frame[60] = {0};
+	struct eth_hdr eth = {dst, world_station_mac(port, 2), be16_from(0x88b5)};
+
+	memcpy(frame, &eth, sizeof(eth));
+	arrive(w, port, frame, sizeof(frame));
+}
+
+static void provoke_DROP_BRIDGE_SOURCE(struct world *w)
+{
+	uint8_t frame[60] = {0};
+
+	memcpy(frame, world_station_mac(4, 2).b, 6);
+	memcpy(frame + 6, everyone.b, 6);
+	arrive(w, 5, frame, sizeof(frame));
+}
+
+static void provoke_DROP_BRIDGE_RESERVED(struct world *w)
+{
+	arrive_bridged(w, 4, (struct mac){{0x01, 0x80, 0xc2, 0, 0, 0x0e}}); /* LLDP */
+}
+
+static void provoke_DROP_BRIDGE_SAME_PORT(struct world *w)
+{
+	arrive_bridged(w, 4, world_station_mac(4, 2));
+}
+
+static void provoke_DROP_BRIDGE_ISOLATED(struct world *w)
+{
+	w->ports[4].flags = w->ports[5].flags = PORT_ISOLATED;
+	arrive_bridged(w, 4, everyone);
+	arrive_bridged(w, 5, world_station_mac(4, 2));
+}
+
+static void provoke_DROP_BRIDGE_LOOP(struct world *w)
+{
+	/* The station of port 4 is seen on port 5 too, twenty times in a second. */
+	for (unsigned i = 0; i < 20; i++, w->now_ns += 50 * NS_PER_MS) {
+		uint8_t frame[60] = {0};
+		memcpy(frame, everyone.b, 6);
+		memcpy(frame + 6, world_station_mac(4, 2).b, 6);
+		arrive(w, 4 + i % 2, frame, sizeof(frame));
+		world_turn(w);
+	}
+}
+
+static void provoke_DROP_BRIDGE_NO_PORT(struct world *w)
+{
+	w->ports[5].up = w->ports[6].up = false;
+	arrive_bridged(w, 4, everyone);
+}
+
+static void provoke_DROP_BRIDGE_LOCAL(struct world *w) { arrive_bridged(w, 4, world_port_mac(WORLD_LEG)); }
+
+static void provoke_DROP_BRIDGE_MTU(struct world *w)
+{
+	w->ports[5].mtu = 41; /* a frame of 60 bytes needs 42, if it has a tag */
+	arrive_bridged(w, 5, everyone);
+	world_turn(w);
+	arrive_bridged(w, 4, world_station_mac(5, 2));
+}
+
 static void provoke_DROP_ARP_SHORT(struct world *w)
 {
 	uint8_t frame[64];
@@ -177,6 +241,128 @@ static void provoke_DROP_IP4_MTU(struct world *w)
 	ip->checksum = csum_update(ip->checksum, ip->fragment, be16_from(IP4_DF));
 	ip->fragment = be16_from(IP4_DF);
 	arrive(w, 0, frame, len);
+}
+
+/* -- nat and filter: rules that live as long as the program --------------------------- */
+
+static struct nat_rule source_rule;
+static struct filter_rule filter_rule;
+static struct rules rules;
+
+/* What leaves by r1 from r0's subnet goes out as r1's address. */
+static void masquerade(struct world *w)
+{
+	source_rule = (struct nat_rule){
+		.action = NAT_MASQUERADE, .out = 1, .in = PORT_NONE, .from = {world_address("192.168.1.0"), 24},
+	};
+	rules = (struct rules){.nat = &source_rule, .n_nat = 1};
+	w->rules = &rules;
+	world_neighbour(w, 1, 2, "192.168.0.2");
+}
+
+static void filter(struct world *w, enum filter_action action)
+{
+	filter_rule = (struct filter_rule){.action = action, .in = 0, .out = PORT_NONE, .icmp_type = -1};
+	rules = (struct rules){.filter = &filter_rule, .n_filter = 1};
+	w->rules = &rules;
+}
+
+static void arrive_udp(struct world *w, unsigned port, const char *src, const char *dst, uint16_t sport, uint16_t dport)
+{
+	uint8_t frame[256];
+	uint32_t len = world_ip4(frame, port, src, dst, 64, PROTO_UDP, 60);
+	const struct udp_hdr udp = {be16_from(sport), be16_from(dport), be16_from(60), {0}};
+
+	memcpy(frame + 34, &udp, sizeof(udp));
+	arrive(w, port, frame, len);
+}
+
+static void arrive_tcp(struct world *w, uint8_t flags)
+{
+	uint8_t frame[256];
+	uint32_t len = world_ip4(frame, 0, "192.168.1.2", "192.168.0.2", 64, PROTO_TCP, 20);
+	struct tcp_hdr tcp = {be16_from(4000), be16_from(80), {0}, {0}, 0x50, flags, {0}, {0}, {0}};
+	const struct ip4_hdr *ip = (const struct ip4_hdr *)(frame + 14);
+
+	tcp.checksum = csum_finish(csum_add(csum_pseudo(ip->src, ip->dst, PROTO_TCP, 20), &tcp, sizeof(tcp)));
+	memcpy(frame + 34, &tcp, sizeof(tcp));
+	arrive(w, 0, frame, len);
+}
+
+static void provoke_DROP_NAT_UNSOLICITED(struct world *w)
+{
+	masquerade(w);
+	arrive_udp(w, 0, "192.168.1.2", "192.168.0.2", 4000, 53);
+	world_turn(w);
+	arrive_udp(w, 1, "192.168.0.3", "192.168.0.1", 53, 4000); /* not whom 4000 spoke to */
+}
+
+static void provoke_DROP_NAT_INVALID(struct world *w)
+{
+	masquerade(w);
+	arrive_tcp(w, 0x04); /* a RST that belongs to nothing */
+}
+
+static void provoke_DROP_NAT_ERROR(struct world *w)
+{
+	uint8_t frame[256], quoted[256];
+	uint32_t len = world_ip4(frame, 1, "192.168.0.2", "192.168.0.1", 64, PROTO_ICMP, 36);
+	struct icmp_hdr *icmp = (struct icmp_hdr *)(frame + 34);
+
+	masquerade(w);
+	world_ip4(quoted, 1, "192.168.0.1", "192.168.0.2", 64, PROTO_UDP, 8);
+	*icmp = (struct icmp_hdr){.type = ICMP_UNREACHABLE, .code = ICMP_PORT};
+	memcpy(icmp + 1, quoted + 14, 28);
+	icmp->checksum = csum_of(icmp, 36);
+	arrive(w, 1, frame, len);
+}
+
+static void provoke_DROP_NAT_FRAGMENT(struct world *w)
+{
+	uint8_t frame[256];
+	uint32_t len = world_ip4(frame, 0, "192.168.1.2", "192.168.0.2", 64, PROTO_UDP, 64);
+	struct ip4_hdr *ip = (struct ip4_hdr *)(frame + 14);
+
+	masquerade(w);
+	ip->checksum = csum_update(ip->checksum, ip->fragment, be16_from(8));
+	ip->fragment = be16_from(8); /* a last fragment; its first never comes */
+	arrive(w, 0, frame, len);
+	world_turn(w);
+	w->now_ns += 3 * NS_PER_S;
+}
+
+static void provoke_DROP_NAT_POOL(struct world *w)
+{
+	masquerade(w);
+	source_rule.to_ports = (struct rule_ports){5000, 5000};
+	arrive_udp(w, 0, "192.168.1.2", "192.168.0.2", 4000, 53);
+	arrive_udp(w, 0, "192.168.1.3", "192.168.0.2", 4000, 53);
+}
+
+static void provoke_DROP_NAT_FULL(struct world *w)
+{
+	masquerade(w);
+	session_set_times(w->pipeline.sessions, &(struct session_config){.host_max = 1});
+	arrive_udp(w, 0, "192.168.1.2", "192.168.0.2", 4000, 53);
+	arrive_udp(w, 0, "192.168.1.2", "192.168.0.2", 4001, 53);
+}
+
+static void provoke_DROP_FILTER(struct world *w)
+{
+	filter(w, FILTER_DROP);
+	arrive_between(w, "192.168.1.2", "192.168.0.2");
+}
+
+static void provoke_DROP_FILTER_REJECT(struct world *w)
+{
+	filter(w, FILTER_REJECT);
+	arrive_udp(w, 0, "192.168.1.2", "192.168.0.2", 4000, 53);
+}
+
+static void provoke_DROP_FILTER_RESET(struct world *w)
+{
+	filter(w, FILTER_REJECT);
+	arrive_tcp(w, 0x02);
 }
 
 static void provoke_DROP_LOCAL_FRAGMENT(struct world *w)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* egress: order, grouping, full and missing ports, fragments, the kernel's share. */
+/* egress: order, grouping, full and missing ports, fragments, floods, mirrors, the kernel's share. */
 #include "../../dataplane/egress.h"
 
 #include <stdlib.h>
@@ -10,6 +10,12 @@
 
 #define N_FRAMES 1024
 #define FRAME_BYTES 2048
+#define N_PORTS 3
+#define LEG 3
+
+static const uint16_t members[N_PORTS] = {0, 1, 2};
+static const struct mac station = {{2, 0, 0, 0, 0, 0x42}};
+static const struct mac everyone = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
 
 /* A way out that remembers what it took, and takes at most `room`. */
 struct tape {
@@ -35,8 +41,11 @@ struct bench {
 	struct frame_pool pool;
 	struct stats stats;
 	struct trace_set *traces;
-	struct tape tapes[3], kernel;
-	struct port ports[3];
+	struct tape tapes[N_PORTS], kernel;
+	struct port ports[N_PORTS];
+	struct port leg; /* of a bridge over all ports */
+	struct fdb *fdb;
+	uint64_t blocked_until_ns[PORT_MAX];
 	struct port_table *table;
 	struct egress egress;
 };
@@ -49,16 +58,25 @@ static int set_up(void **state)
 					 FRAME_BYTES, N_FRAMES), 0);
 	b->traces = trace_set_new();
 	b->table = port_table_new(0);
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < N_PORTS; i++) {
 		b->tapes[i] = (struct tape){.io = {&tape_ops}, .room = N_FRAMES};
-		b->ports[i] = (struct port){.number = (uint16_t)i, .up = true, .io = &b->tapes[i].io};
+		b->ports[i] = (struct port){
+			.number = (uint16_t)i, .up = true, .io = &b->tapes[i].io, .mtu = 1500,
+			.bridge = PORT_NONE, .mirror = PORT_NONE,
+		};
 		b->table->ports[i] = &b->ports[i];
 	}
-	b->table->n_ports = 3;
+	b->leg = (struct port){
+		.number = LEG, .up = true, .mtu = 1500, .bridge = PORT_NONE, .mirror = PORT_NONE,
+		.members = members, .n_members = N_PORTS,
+	};
+	b->table->ports[LEG] = &b->leg;
+	b->table->n_ports = N_PORTS + 1;
+	b->fdb = fdb_new(&(struct fdb_config){.capacity = 64, .port_max = 64});
 	b->kernel = (struct tape){.io = {&tape_ops}, .room = N_FRAMES};
 	b->egress = (struct egress){
 		.pool = &b->pool, .stats = &b->stats, .traces = b->traces, .ports = b->table,
-		.punt = &b->kernel.io,
+		.fdb = b->fdb, .blocked_until_ns = b->blocked_until_ns, .punt = &b->kernel.io,
 	};
 	*state = b;
 	return 0;
@@ -71,6 +89,7 @@ static int tear_down(void **state)
 	free(b->pool.base);
 	frame_pool_fini(&b->pool);
 	port_table_free(b->table);
+	fdb_free(b->fdb);
 	trace_set_free(b->traces);
 	free(b);
 	return 0;
@@ -81,10 +100,29 @@ static struct packet *packet_for(struct bench *b, uint16_t port)
 	struct packet *p = frame_get(&b->pool);
 
 	p->len = 60;
-	p->port_in = 0;
+	p->port_in = p->wire = 0;
 	p->verdict = TO_EGRESS;
 	p->decision.port_out = port;
+	memset(p->data, 0, p->len);
 	return p;
+}
+
+/* A bridged frame from the wire of a port, or from the leg (PORT_NONE), to that MAC. */
+static struct packet *bridged(struct bench *b, uint16_t wire, struct mac to)
+{
+	struct packet *p = packet_for(b, LEG);
+
+	p->wire = p->port_in = wire;
+	p->flags = wire == PORT_NONE ? 0 : PACKET_FLOOD;
+	packet_eth(p)->dst = to;
+	return p;
+}
+
+static void expect_sent(const struct bench *b, unsigned n0, unsigned n1, unsigned n2)
+{
+	assert_int_equal(b->tapes[0].n, n0);
+	assert_int_equal(b->tapes[1].n, n1);
+	assert_int_equal(b->tapes[2].n, n2);
 }
 
 static void egress_packets_of_two_ports_keep_their_order(void **state)
@@ -177,6 +215,100 @@ static void egress_without_a_punt_lane_drops_by_name(void **state)
 	assert_int_equal(b->stats.port[0].ends[DROP_PUNT], 1);
 }
 
+static void egress_flood_leaves_by_all_but_its_wire(void **state)
+{
+	struct bench *b = *state;
+	struct packet *p = bridged(b, 1, everyone);
+
+	egress_put(&b->egress, p, 0);
+	egress_flush(&b->egress, 0);
+	expect_sent(b, 1, 0, 1);
+	assert_ptr_equal(b->tapes[0].packets[0], p); /* the very frame: no copy */
+	assert_ptr_equal(b->tapes[2].packets[0], p);
+	assert_int_equal(p->refs, 2);
+	assert_int_equal(b->stats.port[1].ends[SENT], 2);
+	assert_int_equal(b->stats.created, 1);
+	frame_put(&b->pool, p);
+	assert_int_equal(b->pool.n_free, N_FRAMES - 1);
+	frame_put(&b->pool, p);
+	assert_int_equal(b->pool.n_free, N_FRAMES);
+}
+
+static void egress_flood_honours_flags_mtu_and_loop_guard(void **state)
+{
+	struct bench *b = *state;
+
+	b->ports[0].flags = PORT_NO_FLOOD;
+	egress_put(&b->egress, bridged(b, 1, station), 0);
+	egress_flush(&b->egress, 0);
+	expect_sent(b, 0, 0, 1); /* unknown unicast ... */
+	egress_put(&b->egress, bridged(b, 1, everyone), 0);
+	egress_flush(&b->egress, 0);
+	expect_sent(b, 1, 0, 2); /* ... but a broadcast does */
+	b->ports[1].flags = b->ports[2].flags = PORT_ISOLATED;
+	egress_put(&b->egress, bridged(b, 1, everyone), 0);
+	egress_flush(&b->egress, 0);
+	expect_sent(b, 2, 0, 2);
+	b->ports[2].flags = 0;
+	b->ports[2].mtu = 40;
+	egress_put(&b->egress, bridged(b, 1, everyone), 0);
+	egress_flush(&b->egress, 0);
+	expect_sent(b, 3, 0, 2);
+	b->blocked_until_ns[0] = 100;
+	egress_put(&b->egress, bridged(b, 1, everyone), 99);
+	egress_flush(&b->egress, 99);
+	expect_sent(b, 3, 0, 2);
+	assert_int_equal(b->stats.port[1].ends[DROP_BRIDGE_NO_PORT], 1);
+	egress_put(&b->egress, bridged(b, 1, everyone), 100);
+	egress_flush(&b->egress, 100);
+	expect_sent(b, 4, 0, 2);
+}
+
+static void egress_from_the_leg_finds_its_member_or_floods(void **state)
+{
+	struct bench *b = *state;
+	uint16_t before;
+
+	egress_put(&b->egress, bridged(b, PORT_NONE, station), 0);
+	egress_flush(&b->egress, 0);
+	expect_sent(b, 1, 1, 1);
+	fdb_learn(b->fdb, LEG, station, 2, 1, &before);
+	egress_put(&b->egress, bridged(b, PORT_NONE, station), 1);
+	egress_flush(&b->egress, 1);
+	expect_sent(b, 1, 1, 2);
+	assert_int_equal(b->stats.port[PORT_MAX].ends[SENT], 4);
+}
+
+static void egress_full_ring_in_a_flood_ends_one_of_it(void **state)
+{
+	struct bench *b = *state;
+	struct packet *p = bridged(b, 1, everyone);
+
+	b->tapes[0].room = 0;
+	egress_put(&b->egress, p, 0);
+	egress_flush(&b->egress, 0);
+	expect_sent(b, 0, 0, 1);
+	assert_int_equal(b->stats.port[1].ends[SENT], 1);
+	assert_int_equal(b->stats.port[1].ends[DROP_TX_FULL], 1);
+	assert_int_equal(p->refs, 1);
+}
+
+static void egress_mirror_gets_a_copy_in_front_of_what_leaves(void **state)
+{
+	struct bench *b = *state;
+	struct packet *p = packet_for(b, 1);
+
+	b->ports[1].mirror = 2;
+	memset(p->data, 0x5a, p->len);
+	egress_put(&b->egress, p, 0);
+	egress_flush(&b->egress, 0);
+	expect_sent(b, 0, 1, 1);
+	assert_ptr_not_equal(b->tapes[2].packets[0], p);
+	assert_int_equal(b->tapes[2].packets[0]->len, p->len);
+	assert_memory_equal(b->tapes[2].packets[0]->data, p->data, p->len);
+	assert_int_equal(b->stats.created, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -184,6 +316,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(egress_full_ring_drops_the_rest_by_name, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(egress_port_down_or_gone_drops_by_name, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(egress_fragments_follow_their_first, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(egress_flood_leaves_by_all_but_its_wire, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(egress_flood_honours_flags_mtu_and_loop_guard, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(egress_from_the_leg_finds_its_member_or_floods, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(egress_full_ring_in_a_flood_ends_one_of_it, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(egress_mirror_gets_a_copy_in_front_of_what_leaves, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(egress_kernel_refusal_drops_one_and_goes_on, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(egress_without_a_punt_lane_drops_by_name, set_up, tear_down),
 	};

@@ -80,6 +80,7 @@ static void frame_got_again_remembers_nothing(void **state)
 	uint16_t owner = p->owner;
 	memset(p, 0xa5, sizeof(*p));
 	p->owner = owner;
+	p->refs = 1;
 	frame_put(pool, p);
 	struct packet *again = frame_get(pool);
 	assert_ptr_equal(again, p); /* the warmest comes first */
@@ -103,7 +104,8 @@ static void frame_get_of_an_empty_pool_is_null(void **state)
 	}
 	assert_null(frame_get(pool));
 	assert_int_equal(pool->n_free, 0);
-	assert_int_equal(frame_reclaim(pool, FRAME_TURN), N);
+	for (uint32_t i = 0; i < N; i++)
+		frame_put(pool, &pool->packets[i]);
 	assert_int_equal(pool->n_free, N);
 }
 
@@ -165,20 +167,70 @@ static void frame_held_is_counted_until_it_moves_on(void **state)
 	assert_int_equal(pool->n_free, N);
 }
 
-static void frame_reclaim_takes_one_owners_frames_only(void **state)
+static void frame_reclaim_takes_one_ports_frames_only(void **state)
 {
 	struct frame_pool *pool = *state;
 	const uint16_t owners[] = {frame_owner(FRAME_RX, 3), frame_owner(FRAME_TX, 3),
 				   frame_owner(FRAME_RX, 4), FRAME_HELD, FRAME_TURN};
 	for (unsigned i = 0; i < 20; i++)
 		frame_move(pool, frame_get(pool), owners[i % ARRAY_SIZE(owners)]);
-	assert_int_equal(frame_reclaim(pool, frame_owner(FRAME_RX, 3)), 4);
-	assert_int_equal(frame_reclaim(pool, frame_owner(FRAME_RX, 3)), 0);
-	assert_int_equal(frame_count(pool, frame_owner(FRAME_TX, 3)), 4);
+	assert_int_equal(frame_reclaim(pool, 3), 8);
+	assert_int_equal(frame_reclaim(pool, 3), 0);
 	assert_int_equal(frame_count(pool, frame_owner(FRAME_RX, 4)), 4);
-	assert_int_equal(pool->n_free, N - 16);
-	assert_int_equal(frame_reclaim(pool, FRAME_HELD), 4);
-	assert_int_equal(pool->n_held, 0);
+	assert_int_equal(pool->n_held, 4);
+	assert_int_equal(pool->n_free, N - 12);
+}
+
+/* A flooded frame in the rings of ports 1 to 3. */
+static struct packet *flooded(struct frame_pool *pool)
+{
+	struct packet *p = frame_get(pool);
+	p->refs = 3;
+	for (uint16_t port = 1; port <= 3; port++)
+		frame_send(pool, p, port);
+	assert_int_equal(p->owner, FRAME_SHARED);
+	return p;
+}
+
+static void frame_shared_is_free_when_the_last_port_sent_it(void **state)
+{
+	struct frame_pool *pool = *state;
+	struct packet *p = flooded(pool);
+
+	frame_sent(pool, p, 2);
+	frame_sent(pool, p, 3);
+	assert_int_equal(pool->n_free, N - 1);
+	frame_sent(pool, p, 1);
+	assert_int_equal(pool->n_free, N);
+	assert_int_equal(frame_reclaim(pool, 1) + frame_reclaim(pool, 2) + frame_reclaim(pool, 3), 0);
+}
+
+static void frame_shared_survives_a_port_that_vanished(void **state)
+{
+	struct frame_pool *pool = *state;
+	struct packet *p = flooded(pool), *q = flooded(pool);
+
+	frame_sent(pool, p, 2);
+	assert_int_equal(frame_reclaim(pool, 2), 1); /* q's share: p has left there */
+	frame_sent(pool, p, 1);
+	frame_sent(pool, p, 3);
+	assert_int_equal(pool->n_free, N - 1);
+	frame_sent(pool, q, 3);
+	assert_int_equal(frame_reclaim(pool, 1), 1);
+	assert_int_equal(pool->n_free, N);
+}
+
+static void frame_shared_that_others_dropped_is_sent_whole(void **state)
+{
+	struct frame_pool *pool = *state;
+	struct packet *p = frame_get(pool);
+
+	p->refs = 2;
+	frame_put(pool, p); /* one port's ring was full */
+	frame_send(pool, p, 7);
+	assert_int_equal(p->owner, frame_owner(FRAME_TX, 7));
+	assert_int_equal(frame_reclaim(pool, 7), 1);
+	assert_int_equal(pool->n_free, N);
 }
 
 /* The twin's view: who owns each frame. */
@@ -210,11 +262,12 @@ static void step_at_random(struct frame_pool *pool, struct twin *twin)
 	if (action == 0) {
 		uint32_t n = 0;
 		for (unsigned i = 0; i < N; i++) {
-			n += twin->owner[i] == owner;
-			twin->owner[i] = twin->owner[i] == owner ? FRAME_FREE : twin->owner[i];
+			bool there = twin->owner[i] == frame_owner(FRAME_RX, port) ||
+				     twin->owner[i] == frame_owner(FRAME_TX, port);
+			n += there;
+			twin->owner[i] = there ? FRAME_FREE : twin->owner[i];
 		}
-		assert_int_equal(frame_count(pool, owner), n);
-		assert_int_equal(frame_reclaim(pool, owner), n);
+		assert_int_equal(frame_reclaim(pool, port), n);
 	} else if (action < 16) {
 		p = frame_get(pool);
 		if (p)
@@ -254,7 +307,10 @@ int main(void)
 		pooled(frame_room_ends_with_the_frame),
 		cmocka_unit_test(frame_owners_of_all_ports_and_places_differ),
 		pooled(frame_held_is_counted_until_it_moves_on),
-		pooled(frame_reclaim_takes_one_owners_frames_only),
+		pooled(frame_reclaim_takes_one_ports_frames_only),
+		pooled(frame_shared_is_free_when_the_last_port_sent_it),
+		pooled(frame_shared_survives_a_port_that_vanished),
+		pooled(frame_shared_that_others_dropped_is_sent_whole),
 		pooled(frame_pool_under_random_use_agrees_with_the_twin),
 	};
 	printf("SEED=%u\n", seed);

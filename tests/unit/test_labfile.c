@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * test_labfile - lab files: what a good one becomes, above all the router file that is cut
- * out of it; and each mistake at its place.
+ * out of it, and the commands that build it; and each mistake at its place.
  */
-#include "../../control/labfile.h"
+#include "../../control/lab_plan.h"
 #include "complaints.h"
 
 #include <setjmp.h>
@@ -141,6 +141,89 @@ static void host_may_have_several_addresses_and_a_loopback(void **state)
 	assert_interface(&lab->nodes[0].interfaces[1], "lo", "9.9.9.9");
 	assert_int_equal(lab->nodes[1].n_interfaces, 2);
 	assert_int_equal(lab->nodes[2].n_interfaces, 1);
+	lab_free(lab);
+}
+
+/* ---- bridges ---- */
+
+/* br0 takes r1, and r2, which ports: does not list; its leg has a gateway behind it. */
+static const char bridge_lab[] =
+	"name: l\n"
+	"nodes:\n"
+	"  a: {addresses: {eth0: 10.0.0.2/24}}\n"
+	"  b: {addresses: {eth0: 10.0.0.3/24}}\n"
+	"  c: {addresses: {eth0: 10.0.1.2/24}}\n"
+	"  r:\n"
+	"    router:\n"
+	"      ports: {r0: {addresses: [10.0.1.1/24]}, r1: {}}\n"
+	"      bridges: {br0: {ports: [r1, r2.5], addresses: [10.0.0.1/24]}}\n"
+	"      routes:\n"
+	"      - {to: default, via: 10.0.0.254}\n"
+	"      - {to: 10.1.0.0/16, port: br0}\n"
+	"      - {to: 10.2.0.0/16, via: 10.0.1.254}\n"
+	"links:\n"
+	"  - {endpoints: [a:eth0, r:r1]}\n"
+	"  - {endpoints: [b:eth0, r:r2.5], mtu: 1400}\n"
+	"  - {endpoints: [c:eth0, r:r0]}\n";
+
+static void bridged_ports_are_on_links(void **state)
+{
+	(void)state;
+	struct lab *lab = read_good(bridge_lab);
+	const struct lab_node *router = &lab->nodes[3];
+	assert_int_equal(router->n_interfaces, 3);
+	assert_interface(&router->interfaces[1], "r2.5", NULL);
+	assert_int_equal(router->router->n_bridges, 1);
+	assert_int_equal(router->router->n_ports, 3);
+	lab_free(lab);
+}
+
+static void kernel_gets_no_leg_and_no_ipv6_on_bridged_ports(void **state)
+{
+	(void)state;
+	static const char *const expected[] = {
+		"ip netns add l-a",
+		"ip netns add l-b",
+		"ip netns add l-c",
+		"ip netns add l-r",
+		"ip link add name eth0 netns l-a type veth peer name r1 netns l-r",
+		"ip link add name eth0 netns l-b mtu 1400 type veth peer name r2.5 netns l-r mtu 1400",
+		"ip link add name eth0 netns l-c type veth peer name r0 netns l-r",
+		"ip netns exec l-a sysctl -qw net.ipv4.ip_forward=0",
+		"ip -n l-a address add 10.0.0.2/24 dev eth0",
+		"ip -n l-a link set dev lo up",
+		"ip -n l-a link set dev eth0 up",
+		"ip netns exec l-b sysctl -qw net.ipv4.ip_forward=0",
+		"ip -n l-b address add 10.0.0.3/24 dev eth0",
+		"ip -n l-b link set dev lo up",
+		"ip -n l-b link set dev eth0 up",
+		"ip netns exec l-c sysctl -qw net.ipv4.ip_forward=0",
+		"ip -n l-c address add 10.0.1.2/24 dev eth0",
+		"ip -n l-c link set dev lo up",
+		"ip -n l-c link set dev eth0 up",
+		"ip netns exec l-r sysctl -qw net.ipv4.ip_forward=0",
+		"ip -n l-r address add 10.0.1.1/24 dev r0",
+		"ip netns exec l-r sysctl -qw net.ipv6.conf.r1.disable_ipv6=1",
+		"ip netns exec l-r sysctl -qw net/ipv6/conf/r2.5/disable_ipv6=1",
+		"ip -n l-r link set dev lo up",
+		"ip -n l-r link set dev r1 up",
+		"ip -n l-r link set dev r2.5 up",
+		"ip -n l-r link set dev r0 up",
+		"ip -n l-r route add 10.2.0.0/16 via 10.0.1.254",
+		"ip netns exec l-a ethtool -K eth0 gro on",
+		"ip netns exec l-b ethtool -K eth0 gro on",
+		"ip netns exec l-c ethtool -K eth0 gro on",
+	};
+	struct lab *lab = read_good(bridge_lab);
+	struct plan *plan = plan_new(lab);
+	assert_non_null(plan);
+	for (size_t i = 0; i < plan->n_steps && i < ARRAY_SIZE(expected); i++) {
+		char *command = plan_command(&plan->steps[i]);
+		assert_string_equal(command, expected[i]);
+		free(command);
+	}
+	assert_int_equal(plan->n_steps, ARRAY_SIZE(expected));
+	plan_free(plan);
 	lab_free(lab);
 }
 
@@ -304,6 +387,14 @@ static void router_sections_are_checked_in_place(void **state)
 		 "links: [{endpoints: [h:e, r:r0], mtu: 9000}]\n",
 		 {"3:39 9000 is too large for port r0"}},
 		{AROUND(" {ports: {r0: {}, r0: {}}}\n"), {"4:30 \"r0\" is given twice"}},
+		{AROUND(" {bridges: {br0: {ports: [r0, r1]}}}\n"), {"4:42 r1 is on no link"}},
+		{AROUND(" {bridges: {br0: {ports: [r0]}}}\n    addresses: {r0: 10.0.0.1/24}\n"),
+		 {"5:17 r0 is a port of the router"}},
+		{AROUND(" {bridges: {br0: {ports: [r0]}}}\n    addresses: {br0: 10.0.0.1/24}\n"),
+		 {"5:17 br0 is a bridge of the router"}},
+		{"name: l\nnodes: {r: {router: {bridges: {br0: {ports: [r0]}}}}, h: {}}\n"
+		 "links: [{endpoints: [h:e, r:br0]}]\n",
+		 {"3:27 br0 is a bridge of r, not an interface"}},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
 		check_broken(&cases[i]);
@@ -346,6 +437,8 @@ int main(void)
 		cmocka_unit_test(lab_of_the_manual_has_hosts_and_a_router),
 		cmocka_unit_test(lab_of_the_manual_has_links_and_checks),
 		cmocka_unit_test(host_may_have_several_addresses_and_a_loopback),
+		cmocka_unit_test(bridged_ports_are_on_links),
+		cmocka_unit_test(kernel_gets_no_leg_and_no_ipv6_on_bridged_ports),
 		cmocka_unit_test(router_section_keeps_its_lines_and_columns),
 		cmocka_unit_test(router_text_prepares_the_far_end_unless_told_otherwise),
 		cmocka_unit_test(mistakes_are_reported_at_their_place),

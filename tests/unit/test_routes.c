@@ -32,8 +32,8 @@ static void bench_init(struct bench *b)
 		.r1_addresses = {{ip(192, 168, 0, 1), 24},
 				 {ip(192, 168, 0, 126), 24},
 				 {ip(203, 0, 113, 1), 30}},
-		.r0 = {.name = "r0", .number = 0, .up = true, .n_addresses = 1},
-		.r1 = {.name = "r1", .number = 1, .up = true, .n_addresses = 3},
+		.r0 = {.name = "r0", .number = 0, .up = true, .bridge = PORT_NONE, .n_addresses = 1},
+		.r1 = {.name = "r1", .number = 1, .up = true, .bridge = PORT_NONE, .n_addresses = 3},
 		.ports = port_table_new(0),
 	};
 	b->r0.addresses = b->r0_addresses;
@@ -404,6 +404,32 @@ static void random_lists_choose_what_a_naive_search_does(void **state)
 	}
 }
 
+static void routes_to_one_prefix_stand_together(void **state)
+{
+	(void)state;
+	struct bench b;
+	const struct config_route file[] = {
+		via(ip(10, 9, 0, 0), 16, ip(192, 168, 0, 9), 10),
+		via(ip(10, 9, 0, 0), 24, ip(192, 168, 0, 9), 0),
+		via(ip(10, 9, 0, 0), 16, ip(192, 168, 0, 8), 5),
+		via(ip(10, 8, 0, 0), 16, ip(192, 168, 0, 8), 0),
+	};
+	size_t n;
+	bench_init(&b);
+	bench_fill(&b, file, 4, NULL, 0);
+	const struct route *found = routes_to_prefix(&b.list, ip(10, 9, 0, 0), 16, &n);
+	assert_int_equal(n, 2);
+	assert_int_equal(found[0].metric, 5);
+	assert_int_equal(found[1].metric, 10);
+	routes_to_prefix(&b.list, ip(192, 168, 1, 0), 24, &n); /* connected */
+	assert_int_equal(n, 1);
+	routes_to_prefix(&b.list, ip(10, 9, 0, 0), 15, &n);
+	assert_int_equal(n, 0);
+	routes_to_prefix(&b.list, ip(255, 0, 0, 0), 8, &n);
+	assert_int_equal(n, 0);
+	bench_fini(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -416,6 +442,7 @@ int main(void)
 		cmocka_unit_test(connected_route_shadows_a_route_of_the_file_with_its_key),
 		cmocka_unit_test(the_file_wins_over_a_live_route_with_its_key_only),
 		cmocka_unit_test(live_route_whose_gateway_is_nowhere_waits),
+		cmocka_unit_test(routes_to_one_prefix_stand_together),
 		cmocka_unit_test(inserted_route_is_found_and_leaves_again),
 		cmocka_unit_test(hits_survive_rebuilds_outages_and_reloads),
 		cmocka_unit_test(changes_are_counted_by_key),

@@ -26,7 +26,14 @@ struct router {
 	struct config_route added;
 	struct config_neigh neigh;
 	char expression[64];
+	struct mac station;
+	char station_port[16], station_bridge[16];
+	bool watched;
+	unsigned n_events; /* to hand out */
 	unsigned n_added, n_deleted, n_armed, n_disarmed, n_walks; /* walks to hand out */
+	struct nat_filter nat; /* last asked for */
+	size_t limit;
+	uint64_t aged_ns;
 };
 
 json_t *router_show_ports(struct router *router)
@@ -43,6 +50,26 @@ json_t *router_show_routes(struct router *router, size_t limit)
 	while (limit && json_array_size(rows) > limit)
 		json_array_remove(rows, json_array_size(rows) - 1);
 	return rows;
+}
+
+json_t *router_show_route(struct router *router, be32 prefix, uint8_t prefix_len)
+{
+	json_t *rows = json_array();
+	bool is_default = be32_is_zero(prefix) && !prefix_len;
+
+	json_array_append(rows, json_array_get(router->routes, is_default ? 0 : 1));
+	return rows;
+}
+
+json_t *router_route_get(struct router *router, be32 address)
+{
+	char text[18];
+
+	(void)router;
+	config_format_address(address, text);
+	return strcmp(text, "10.9.0.1") ? json_array()
+					: json_pack("[{s:s, s:s}]", "destination", text, "to",
+						    "10.0.0.0/8");
 }
 
 json_t *router_show_neighs(struct router *router)
@@ -103,6 +130,90 @@ unsigned router_neigh_flush(struct router *router, const char *port)
 {
 	(void)router;
 	return port ? 1 : 2;
+}
+
+#define FDB_ROW(mac, port, bridge) "mac", mac, "port", port, "bridge", bridge
+
+json_t *router_show_fdb(struct router *router)
+{
+	(void)router;
+	return json_pack("[{s:s, s:s, s:s}, {s:s, s:s, s:s}]",
+			 FDB_ROW("02:00:00:00:01:02", "r0", "br0"),
+			 FDB_ROW("02:00:00:00:01:02", "r1", "br1"));
+}
+
+json_t *router_show_bridges(struct router *router)
+{
+	(void)router;
+	return json_pack("[{s:s}, {s:s}]", "name", "br0", "name", "br1");
+}
+
+int router_fdb_add(struct router *router, struct mac mac, const char *port, struct refusal *why)
+{
+	if (!strcmp(port, "r9"))
+		return refusal_set(why, REFUSED_CONFIG, "there is no port r9");
+	router->station = mac;
+	snprintf(router->station_port, sizeof(router->station_port), "%s", port);
+	return 0;
+}
+
+int router_fdb_del(struct router *router, struct mac mac, const char *bridge, struct refusal *why)
+{
+	(void)why;
+	router->station = mac;
+	snprintf(router->station_bridge, sizeof(router->station_bridge), "%s",
+		 bridge ? bridge : "any");
+	return 0;
+}
+
+unsigned router_fdb_flush(struct router *router, const char *name)
+{
+	(void)router;
+	return !name ? 3 : !strcmp(name, "br1") ? 2 : 1;
+}
+
+void router_fdb_watch(struct router *router, bool on)
+{
+	router->watched = on;
+}
+
+json_t *router_fdb_events(struct router *router)
+{
+	json_t *events = json_array();
+
+	for (; router->n_events; router->n_events--)
+		json_array_append_new(events, json_pack("{s:s}", "event", "appeared"));
+	return events;
+}
+
+json_t *router_show_nat(struct router *router, const struct nat_filter *filter, size_t limit)
+{
+	router->nat = *filter;
+	router->limit = limit;
+	return json_pack("[{s:s}]", "protocol", "tcp");
+}
+
+unsigned router_nat_flush(struct router *router, const struct nat_filter *filter)
+{
+	router->nat = *filter;
+	return 7;
+}
+
+void router_nat_age(struct router *router, uint64_t by_ns)
+{
+	router->aged_ns = by_ns;
+}
+
+json_t *router_show_nat_rules(struct router *router)
+{
+	(void)router;
+	return json_pack("[{s:s}]", "action", "masquerade");
+}
+
+json_t *router_show_filter(struct router *router)
+{
+	(void)router;
+	return json_pack("[{s:s}]", "action", "drop");
 }
 
 int router_trace_arm(struct router *router, const char *expression, unsigned count,
@@ -370,28 +481,24 @@ static void shows_answer_rows(void **state)
 	       "\"state\":\"used\",\"metric\":0}]}");
 	expect(h, fd, "{\"command\":\"route\",\"arguments\":{\"port\":\"r7\"}}",
 	       "{\"status\":0,\"rows\":[]}");
+	expect(h, fd,
+	       "{\"command\":\"route\",\"arguments\":{\"to\":\"10.0.0.0/8\",\"port\":\"r7\"}}",
+	       "{\"status\":0,\"rows\":[]}");
+	expect_status(h, fd, "{\"command\":\"route\",\"arguments\":{\"to\":\"10.0.0.1/8\"}}", 2);
 	close(fd);
 }
 
-static void route_get_takes_the_longest_usable_prefix(void **state)
+static void route_get_asks_the_router(void **state)
 {
 	struct house *h = *state;
 	int fd = dial(h);
 
 	expect(h, fd,
 	       "{\"command\":\"route\",\"verb\":\"get\",\"arguments\":{\"address\":\"10.9.0.1\"}}",
-	       "{\"status\":0,\"rows\":[{\"destination\":\"10.9.0.1\",\"to\":\"10.0.0.0/"
-	       "8\",\"type\":\"blackhole\","
-	       "\"port\":\"\",\"state\":\"used\",\"metric\":5}]}");
+	       "{\"status\":0,\"rows\":[{\"destination\":\"10.9.0.1\",\"to\":\"10.0.0.0/8\"}]}");
 	expect(h, fd,
-	       "{\"command\":\"route\",\"verb\":\"get\",\"arguments\":{\"address\":\"10.1.0.1\"}}",
-	       "{\"status\":0,\"rows\":[{\"destination\":\"10.1.0.1\",\"type\":\"local\",\"port\":"
-	       "\"r0\"}]}");
-	json_array_clear(h->router.routes);
-	expect_status(
-		h, fd,
-		"{\"command\":\"route\",\"verb\":\"get\",\"arguments\":{\"address\":\"8.8.8.8\"}}",
-		1);
+	       "{\"command\":\"route\",\"verb\":\"get\",\"arguments\":{\"address\":\"8.8.8.8\"}}",
+	       "{\"status\":1,\"error\":\"no route to 8.8.8.8\"}");
 	expect_status(
 		h, fd,
 		"{\"command\":\"route\",\"verb\":\"get\",\"arguments\":{\"address\":\"8.8\"}}", 2);
@@ -503,6 +610,115 @@ static void neighbours_are_added_and_deleted(void **state)
 		      1);
 	expect(h, fd, "{\"command\":\"neigh\",\"verb\":\"flush\",\"arguments\":{\"port\":\"r1\"}}",
 	       "{\"status\":0,\"rows\":[{\"flushed\":1}]}");
+	close(fd);
+}
+
+static void stations_are_added_and_deleted(void **state)
+{
+	struct house *h = *state;
+	int fd = dial(h);
+
+	expect(h, fd,
+	       "{\"command\":\"fdb\",\"verb\":\"add\",\"arguments\":"
+	       "{\"mac\":\"02:00:00:00:01:05\",\"port\":\"r1\"}}",
+	       "{\"status\":0,\"rows\":[]}");
+	assert_int_equal(h->router.station.b[5], 5);
+	assert_string_equal(h->router.station_port, "r1");
+	expect(h, fd,
+	       "{\"command\":\"fdb\",\"verb\":\"add\",\"arguments\":"
+	       "{\"mac\":\"02:00:00:00:01:05\",\"port\":\"r9\"}}",
+	       "{\"status\":2,\"error\":\"there is no port r9\"}");
+	expect_status(h, fd,
+		      "{\"command\":\"fdb\",\"verb\":\"add\",\"arguments\":"
+		      "{\"mac\":\"01:00:00:00:01:05\",\"port\":\"r1\"}}",
+		      2); /* a group's */
+	expect_status(h, fd,
+		      "{\"command\":\"fdb\",\"verb\":\"del\",\"arguments\":"
+		      "{\"mac\":\"02:00:00:00:01:02\"}}",
+		      0);
+	assert_string_equal(h->router.station_bridge, "any");
+	expect_status(h, fd,
+		      "{\"command\":\"fdb\",\"verb\":\"del\",\"arguments\":"
+		      "{\"mac\":\"02:00:00:00:01:02\",\"port\":\"r1\"}}",
+		      0);
+	assert_string_equal(h->router.station_bridge, "br1");
+	expect(h, fd,
+	       "{\"command\":\"fdb\",\"verb\":\"del\",\"arguments\":"
+	       "{\"mac\":\"02:00:00:00:01:03\",\"port\":\"r1\"}}",
+	       "{\"status\":1,\"error\":\"02:00:00:00:01:03 is not on port r1\",\"hint\":"
+	       "\"tsuji fdb show lists them\"}");
+	close(fd);
+}
+
+static void fdb_is_chosen_by_port_and_bridge(void **state)
+{
+	struct house *h = *state;
+	int fd = dial(h);
+
+	expect(h, fd, "{\"command\":\"fdb\",\"arguments\":{\"bridge\":\"br1\"}}",
+	       "{\"status\":0,\"rows\":[{\"mac\":\"02:00:00:00:01:02\",\"port\":\"r1\",\"bridge\":"
+	       "\"br1\"}]}");
+	expect(h, fd, "{\"command\":\"fdb\",\"arguments\":{\"port\":\"r0\",\"bridge\":\"br1\"}}",
+	       "{\"status\":0,\"rows\":[]}");
+	expect(h, fd, "{\"command\":\"fdb\",\"arguments\":{\"port\":\"r0\",\"bridge\":\"br2\"}}",
+	       "{\"status\":1,\"error\":\"this router has no bridge \\\"br2\\\"\",\"hint\":\"did "
+	       "you mean br0?\"}");
+	expect(h, fd, "{\"command\":\"fdb\",\"verb\":\"flush\",\"arguments\":{\"bridge\":\"br1\"}}",
+	       "{\"status\":0,\"rows\":[{\"flushed\":2}]}");
+	expect(h, fd, "{\"command\":\"fdb\",\"verb\":\"flush\"}",
+	       "{\"status\":0,\"rows\":[{\"flushed\":3}]}");
+	expect_status(h, fd, "{\"command\":\"fdb\",\"verb\":\"flush\",\"arguments\":{\"port\":\"x\"}}",
+		      1);
+	expect(h, fd, "{\"command\":\"bridge\",\"arguments\":{\"name\":\"br1\"}}",
+	       "{\"status\":0,\"rows\":[{\"name\":\"br1\"}]}");
+	expect_status(h, fd, "{\"command\":\"bridge\",\"arguments\":{\"name\":\"br2\"}}", 1);
+	close(fd);
+}
+
+static void sessions_are_chosen_by_protocol_address_and_port(void **state)
+{
+	struct house *h = *state;
+	int fd = dial(h);
+
+	expect(h, fd,
+	       "{\"command\":\"nat\",\"arguments\":{\"protocol\":\"tcp\",\"address\":\"10.0.0.2\","
+	       "\"port\":80,\"limit\":5}}",
+	       "{\"status\":0,\"rows\":[{\"protocol\":\"tcp\"}]}");
+	assert_int_equal(h->router.nat.protocol, 6);
+	assert_int_equal(be32_host(h->router.nat.address), 0x0a000002);
+	assert_int_equal(h->router.nat.port, 80);
+	assert_int_equal(h->router.limit, 5);
+	expect_status(h, fd, "{\"command\":\"nat\"}", 0);
+	assert_int_equal(h->router.nat.protocol, 0);
+	assert_int_equal(h->router.limit, 100001);
+	expect(h, fd,
+	       "{\"command\":\"nat\",\"verb\":\"flush\",\"arguments\":{\"protocol\":\"udp\"}}",
+	       "{\"status\":0,\"rows\":[{\"flushed\":7}]}");
+	assert_int_equal(h->router.nat.protocol, 17);
+	expect_status(h, fd,
+		      "{\"command\":\"nat\",\"verb\":\"flush\",\"arguments\":{\"limit\":1}}", 2);
+	expect_status(h, fd, "{\"command\":\"nat\",\"arguments\":{\"port\":65536}}", 2);
+	expect_status(h, fd, "{\"command\":\"nat\",\"arguments\":{\"protocol\":\"sctp\"}}", 2);
+	close(fd);
+}
+
+static void lab_clock_and_rules_are_asked_for(void **state)
+{
+	struct house *h = *state;
+	int fd = dial(h);
+
+	expect(h, fd, "{\"command\":\"nat\",\"verb\":\"age\",\"arguments\":{\"by\":\"5m\"}}",
+	       "{\"status\":0,\"rows\":[]}");
+	assert_int_equal(h->router.aged_ns, 300 * NS_PER_S);
+	expect_status(h, fd,
+		      "{\"command\":\"nat\",\"verb\":\"age\",\"arguments\":{\"by\":\"5x\"}}", 2);
+	expect_status(h, fd, "{\"command\":\"nat\",\"verb\":\"age\"}", 2);
+	assert_int_equal(h->router.aged_ns, 300 * NS_PER_S);
+	expect(h, fd, "{\"command\":\"nat\",\"verb\":\"rules\"}",
+	       "{\"status\":0,\"rows\":[{\"action\":\"masquerade\"}]}");
+	expect(h, fd, "{\"command\":\"filter\"}",
+	       "{\"status\":0,\"rows\":[{\"action\":\"drop\"}]}");
+	expect_status(h, fd, "{\"command\":\"filter\",\"arguments\":{\"port\":1}}", 2);
 	close(fd);
 }
 
@@ -860,6 +1076,44 @@ static void trace_streams_until_its_count(void **state)
 	close(other);
 }
 
+/* The next answer, which the server's timer brings. */
+static void expect_streamed(struct house *h, int fd, const char *answer)
+{
+	json_t *got = await(h, fd), *wanted = json_loads(answer, 0, NULL);
+
+	assert_true(json_equal(got, wanted));
+	json_decref(got);
+	json_decref(wanted);
+}
+
+static void all_who_watch_hear_of_each_event_once(void **state)
+{
+	static const char event[] =
+		"{\"status\":0,\"rows\":[{\"event\":\"appeared\"}],\"more\":true}";
+	static const char began[] = "{\"status\":0,\"rows\":[],\"more\":true}";
+	static const char watch[] = "{\"command\":\"fdb\",\"verb\":\"watch\"}";
+	struct house *h = *state;
+	int one = dial(h), two = dial(h);
+
+	expect(h, one, watch, began);
+	assert_true(h->router.watched);
+	h->router.n_events = 1;
+	expect_streamed(h, one, event);
+	h->router.n_events = 1;
+	expect(h, two, watch, began); /* what was before is not for this one */
+	expect_streamed(h, one, event);
+	assert_null(get(h, two));
+	h->router.n_events = 1;
+	expect_streamed(h, two, event);
+	expect_streamed(h, one, event);
+	close(one);
+	pump(h);
+	assert_true(h->router.watched);
+	close(two);
+	pump(h);
+	assert_false(h->router.watched);
+}
+
 static void trace_ends_with_its_client(void **state)
 {
 	struct house *h = *state;
@@ -887,10 +1141,14 @@ int main(void)
 		HOUSE_TEST(file_that_is_no_socket_is_kept),
 		cmocka_unit_test(path_too_long_is_refused),
 		HOUSE_TEST(shows_answer_rows),
-		HOUSE_TEST(route_get_takes_the_longest_usable_prefix),
+		HOUSE_TEST(route_get_asks_the_router),
 		HOUSE_TEST(route_add_reaches_the_router),
 		HOUSE_TEST(bad_routes_change_nothing),
 		HOUSE_TEST(neighbours_are_added_and_deleted),
+		HOUSE_TEST(stations_are_added_and_deleted),
+		HOUSE_TEST(fdb_is_chosen_by_port_and_bridge),
+		HOUSE_TEST(sessions_are_chosen_by_protocol_address_and_port),
+		HOUSE_TEST(lab_clock_and_rules_are_asked_for),
 		HOUSE_TEST(unknown_requests_are_refused),
 		HOUSE_TEST(reload_answers_what_changed_or_why_not),
 		HOUSE_TEST(request_in_single_bytes_is_answered_once),
@@ -905,6 +1163,7 @@ int main(void)
 		HOUSE_TEST(client_beyond_the_limit_is_told),
 		HOUSE_TEST(server_out_of_descriptors_listens_again),
 		HOUSE_TEST(trace_streams_until_its_count),
+		HOUSE_TEST(all_who_watch_hear_of_each_event_once),
 		HOUSE_TEST(trace_ends_with_its_client),
 	};
 

@@ -77,6 +77,81 @@ static void port_with_statistics_shows_every_counter(void **state)
 	       "tx_dropped 0\n");
 }
 
+static void bridged_port_shows_its_place(void **state)
+{
+	(void)state;
+	expect(ports,
+	       "[{\"name\":\"r1\",\"state\":\"blocked\",\"reason\":\"loop guard: 02:00:00:00:01:02 "
+	       "flaps with r3, 27 s left\",\"mtu\":1500,\"addresses\":\"\",\"bridge\":\"br0\","
+	       "\"flags\":\"learning off isolated on\",\"mirror\":\"r4\"},"
+	       "{\"name\":\"r2\",\"state\":\"up\",\"mtu\":1500,\"addresses\":\"10.0.0.1/8\","
+	       "\"bridge\":null,\"flags\":\"\",\"mirror\":\"r4\"}]",
+	       "r1: blocked (loop guard: 02:00:00:00:01:02 flaps with r3, 27 s left) mtu 1500\n"
+	       "    bridge br0 learning off isolated on mirror r4\n"
+	       "    rx 0 packets 0 bytes, tx 0 packets 0 bytes\n"
+	       "r2: up mtu 1500\n"
+	       "    addresses 10.0.0.1/8\n"
+	       "    mirror r4\n"
+	       "    rx 0 packets 0 bytes, tx 0 packets 0 bytes\n");
+}
+
+static void fdb_lines_say_where_and_since_when(void **state)
+{
+	(void)state;
+	expect(table_fdb,
+	       "[{\"mac\":\"02:00:00:00:01:02\",\"port\":\"r2\",\"bridge\":\"br0\",\"kind\":"
+	       "\"learnt\",\"age_ms\":3100,\"hits\":12},"
+	       "{\"mac\":\"02:00:00:00:01:03\",\"port\":\"r3\",\"bridge\":\"br0\",\"kind\":"
+	       "\"static\",\"age_ms\":null,\"hits\":0},"
+	       "{\"mac\":\"02:00:00:00:00:01\",\"port\":\"br0\",\"bridge\":\"br0\",\"kind\":"
+	       "\"local\",\"age_ms\":null,\"hits\":5}]",
+	       "02:00:00:00:01:02 port r2 bridge br0 age 3s hits 12\n"
+	       "02:00:00:00:01:03 port r3 bridge br0 static\n"
+	       "02:00:00:00:00:01 port br0 bridge br0 local hits 5\n");
+}
+
+static void events(FILE *out, const json_t *rows)
+{
+	for (size_t i = 0; i < json_array_size(rows); i++)
+		table_fdb_event(out, json_array_get(rows, i));
+}
+
+static void fdb_events_are_a_line_each(void **state)
+{
+	(void)state;
+	expect(events,
+	       "[{\"event\":\"appeared\",\"mac\":\"02:00:00:00:01:02\",\"port\":\"r2\",\"bridge\":"
+	       "\"br0\",\"before\":null},"
+	       "{\"event\":\"moved\",\"mac\":\"02:00:00:00:01:02\",\"port\":\"r3\",\"bridge\":"
+	       "\"br0\","
+	       "\"before\":\"r2\"},{\"event\":\"lost\",\"events\":7}]",
+	       "appeared 02:00:00:00:01:02 port r2 bridge br0\n"
+	       "moved 02:00:00:00:01:02 port r3 bridge br0 from r2\n"
+	       "lost 7 events\n");
+}
+
+static void bridge_shows_its_ports_and_troubles(void **state)
+{
+	(void)state;
+	expect(table_bridges,
+	       "[{\"name\":\"br0\",\"state\":\"up\",\"mac\":\"02:00:00:00:00:01\",\"mtu\":1500,"
+	       "\"addresses\":\"192.168.10.1/24\",\"ports\":\"r1 "
+	       "r2\",\"aging_s\":300,\"mirror\":\"r4\","
+	       "\"entries\":7,\"refused\":3,\"blocked\":\"r2 (02:00:00:00:01:02 flaps with r1, 9 s "
+	       "left)\"},"
+	       "{\"name\":\"br1\",\"state\":\"down\",\"mac\":\"02:00:00:00:00:03\",\"mtu\":1400,"
+	       "\"addresses\":\"\",\"ports\":\"r3\",\"aging_s\":20,\"mirror\":null,\"entries\":0,"
+	       "\"refused\":0,\"blocked\":null}]",
+	       "br0: up mtu 1500 mac 02:00:00:00:00:01 aging 300s entries 7\n"
+	       "    ports r1 r2\n"
+	       "    addresses 192.168.10.1/24\n"
+	       "    mirror r4\n"
+	       "    blocked r2 (02:00:00:00:01:02 flaps with r1, 9 s left)\n"
+	       "    not learnt for lack of room 3\n"
+	       "br1: down mtu 1400 mac 02:00:00:00:00:03 aging 20s entries 0\n"
+	       "    ports r3\n");
+}
+
 static void lost_port_shows_its_reason(void **state)
 {
 	(void)state;
@@ -172,6 +247,62 @@ static void stats_are_aligned(void **state)
 	       "gone         -\n");
 }
 
+static void session_lines_say_what_is_translated(void **state)
+{
+	(void)state;
+	expect(table_sessions,
+	       "[{\"protocol\":\"tcp\",\"state\":\"established\",\"source\":\"10.0.0.2:1234\","
+	       "\"destination\":\"192.0.2.9:80\",\"reply_source\":\"192.0.2.9:80\","
+	       "\"reply_destination\":\"192.0.2.1:1234\",\"rule\":1,\"packets\":12,\"bytes\":900,"
+	       "\"reply_packets\":10,\"reply_bytes\":5000,\"age_ms\":3100,\"left_ms\":7437000},"
+	       "{\"protocol\":\"tcp\",\"state\":\"new\",\"source\":\"192.0.2.9:5000\","
+	       "\"destination\":\"192.0.2.1:9999\",\"reply_source\":\"10.0.0.3:80\","
+	       "\"reply_destination\":\"192.0.2.9:5000\",\"rule\":2,\"packets\":1,\"bytes\":60,"
+	       "\"reply_packets\":0,\"reply_bytes\":0,\"age_ms\":20,\"left_ms\":240000},"
+	       "{\"protocol\":\"47\",\"state\":\"established\",\"source\":\"10.0.0.2\","
+	       "\"destination\":\"10.1.0.2\",\"reply_source\":\"10.1.0.2\","
+	       "\"reply_destination\":\"10.0.0.2\",\"rule\":null,\"packets\":1,\"bytes\":60,"
+	       "\"reply_packets\":1,\"reply_bytes\":60,\"age_ms\":1000,\"left_ms\":30000}]",
+	       "tcp 10.0.0.2:1234 -> 192.0.2.9:80 as 192.0.2.1:1234 ESTABLISHED rule 1 age 3s "
+	       "left 2h packets 12 back 10 bytes 900 back 5000\n"
+	       "tcp 192.0.2.9:5000 -> 192.0.2.1:9999 to 10.0.0.3:80 NEW rule 2 age 20ms left 4min "
+	       "packets 1 back 0 bytes 60 back 0\n"
+	       "47 10.0.0.2 -> 10.1.0.2 ESTABLISHED age 1s left 30s packets 1 back 1 bytes 60 "
+	       "back 60\n");
+	expect(table_sessions, "[]", "");
+}
+
+static void nat_rules_read_as_in_the_file(void **state)
+{
+	(void)state;
+	expect(table_nat_rules,
+	       "[{\"index\":1,\"action\":\"masquerade\",\"out\":\"r1\",\"in\":null,\"from\":"
+	       "\"10.0.0.0/24\",\"match\":null,\"protocol\":null,\"ports\":null,\"to\":null,"
+	       "\"hits\":12},"
+	       "{\"index\":2,\"action\":\"dnat\",\"out\":null,\"in\":\"r1\",\"from\":null,"
+	       "\"match\":null,\"protocol\":\"tcp\",\"ports\":\"9999\",\"to\":\"10.0.0.3:80\","
+	       "\"hits\":0}]",
+	       "1 masquerade out r1 from 10.0.0.0/24 hits 12\n"
+	       "2 dnat in r1 protocol tcp port 9999 to 10.0.0.3:80 hits 0\n");
+}
+
+static void filter_shows_the_columns_that_are_used(void **state)
+{
+	(void)state;
+	expect(table_filter,
+	       "[{\"index\":1,\"action\":\"accept\",\"states\":\"established,related\",\"in\":"
+	       "null,\"out\":null,\"from\":null,\"to\":\"10.0.0.0/24\",\"protocol\":null,"
+	       "\"source_ports\":null,\"ports\":null,\"icmp_type\":null,\"packets\":1234,"
+	       "\"bytes\":99000},"
+	       "{\"index\":2,\"action\":\"drop\",\"states\":null,\"in\":\"r1\",\"out\":null,"
+	       "\"from\":null,\"to\":null,\"protocol\":null,\"source_ports\":null,\"ports\":null,"
+	       "\"icmp_type\":null,\"packets\":0,\"bytes\":0}]",
+	       "NUM  PACKETS  BYTES  ACTION  IN  TO           STATE\n"
+	       "  1     1234  99000  accept  -   10.0.0.0/24  established,related\n"
+	       "  2        0      0  drop    r1  -            -\n");
+	expect(table_filter, "[]", "");
+}
+
 static void walk_is_its_lines(void **state)
 {
 	(void)state;
@@ -190,6 +321,8 @@ static void rows_without_their_keys_are_shown(void **state)
 	expect(table_routes, "[{}]", "\n");
 	expect(table_neighs, "[{}]", " \n");
 	expect(table_stats, "[{}]", "");
+	expect(table_nat_rules, "[{}]", "0  hits 0\n");
+	expect(table_filter, "[{}]", "");
 	expect(walks, "[{}]", "\n");
 }
 
@@ -199,12 +332,19 @@ int main(void)
 		cmocka_unit_test(json_is_one_array_of_a_row_per_line),
 		cmocka_unit_test(port_shows_state_addresses_and_traffic),
 		cmocka_unit_test(port_with_statistics_shows_every_counter),
+		cmocka_unit_test(bridged_port_shows_its_place),
+		cmocka_unit_test(fdb_lines_say_where_and_since_when),
+		cmocka_unit_test(fdb_events_are_a_line_each),
+		cmocka_unit_test(bridge_shows_its_ports_and_troubles),
 		cmocka_unit_test(lost_port_shows_its_reason),
 		cmocka_unit_test(route_lines_leave_the_usual_unsaid),
 		cmocka_unit_test(route_found_names_the_prefix),
 		cmocka_unit_test(neighbour_lines_look_as_ip_writes_them),
 		cmocka_unit_test(drops_are_aligned),
 		cmocka_unit_test(stats_are_aligned),
+		cmocka_unit_test(session_lines_say_what_is_translated),
+		cmocka_unit_test(nat_rules_read_as_in_the_file),
+		cmocka_unit_test(filter_shows_the_columns_that_are_used),
 		cmocka_unit_test(walk_is_its_lines),
 		cmocka_unit_test(rows_without_their_keys_are_shown),
 	};

@@ -79,7 +79,7 @@ static void add_port(struct world *w, unsigned i, const char *name, const char *
 
 	*a = (struct port_address){world_address(address), prefix_len};
 	w->ports[i] = (struct port){
-		.number = (uint16_t)i, .mtu = mtu, .mac = world_port_mac(i), .up = true, .ifindex = i + 1,
+		.bridge = PORT_NONE, .mirror = PORT_NONE, .number = (uint16_t)i, .mtu = mtu, .mac = world_port_mac(i), .up = true, .ifindex = i + 1,
 		.io = &w->wires[i].io, .n_addresses = 1, .addresses = a,
 	};
 	snprintf(w->ports[i].name, sizeof(w->ports[i].name), "%s", name);
@@ -89,11 +89,35 @@ static void add_port(struct world *w, unsigned i, const char *name, const char *
 	port_table_add_local(w->table, (struct local){{a->address.raw | ~mask.raw}, (uint16_t)i, true, kernel, true});
 }
 
+static void add_bridge(struct world *w)
+{
+	static const uint16_t members[] = {4, 5, 6};
+
+	add_port(w, WORLD_LEG, "br0", "192.168.10.1", 24, 1500, false);
+	w->ports[WORLD_LEG].io = NULL;
+	w->ports[WORLD_LEG].members = members;
+	w->ports[WORLD_LEG].n_members = ARRAY_SIZE(members);
+	for (unsigned i = 4; i < WORLD_PORTS; i++) {
+		w->ports[i] = (struct port){
+			.bridge = WORLD_LEG, .mirror = PORT_NONE, .number = (uint16_t)i, .mtu = 1500,
+			.mac = world_port_mac(i), .up = true, .ifindex = i + 1, .io = &w->wires[i].io,
+		};
+		snprintf(w->ports[i].name, sizeof(w->ports[i].name), "r%u", i);
+		w->table->ports[i] = &w->ports[i];
+		if (fdb_add(w->pipeline.fdb, WORLD_LEG, world_port_mac(i), (uint16_t)i, FDB_LOCAL))
+			must(NULL);
+	}
+	if (fdb_add(w->pipeline.fdb, WORLD_LEG, world_port_mac(WORLD_LEG), WORLD_LEG, FDB_LOCAL))
+		must(NULL);
+	w->table->n_ports = WORLD_PORTS;
+}
+
 static struct fib *make_fib(void)
 {
 	const struct fib_route routes[] = {
 		{world_address("192.168.1.0"), 24, FIB_UNICAST, 0, {0}, world_address("192.168.1.1")},
 		{world_address("192.168.0.0"), 24, FIB_UNICAST, 1, {0}, world_address("192.168.0.1")},
+		{world_address("192.168.10.0"), 24, FIB_UNICAST, WORLD_LEG, {0}, world_address("192.168.10.1")},
 		{world_address("10.0.0.0"), 30, FIB_UNICAST, 2, {0}, world_address("10.0.0.1")},
 		{world_address("10.9.0.0"), 16, FIB_UNICAST, 1, world_address("192.168.0.9"), world_address("192.168.0.1")},
 		{world_address("10.8.0.0"), 16, FIB_BLACKHOLE, PORT_NONE, {0}, {0}},
@@ -107,6 +131,8 @@ struct world *world_new(bool remember)
 {
 	static const uint8_t secret[16] = "sixteen secrets";
 	const struct neigh_config neigh = {.capacity = 256, .port_max = 128, .queue_max = 8, .held_max = 32};
+	const struct session_config sessions = {.capacity = 1024};
+	const struct fdb_config fdb = {.capacity = 1024, .port_max = 512};
 	struct world *w = must(calloc(1, sizeof(*w)));
 	void *memory = must(aligned_alloc(4096, (size_t)WORLD_FRAMES * WORLD_FRAME_SIZE));
 
@@ -115,12 +141,16 @@ struct world *world_new(bool remember)
 		must(NULL);
 	w->now_ns = 1000 * NS_PER_S;
 	w->table = must(port_table_new(16));
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < WORLD_PORTS; i++)
 		wire_init(w, &w->wires[i], remember);
 	wire_init(w, &w->kernel, remember);
 	add_port(w, 0, "r0", "192.168.1.1", 24, 1500, false);
 	add_port(w, 1, "r1", "192.168.0.1", 24, 1400, false);
 	add_port(w, 2, "r2", "10.0.0.1", 30, 1500, true);
+	w->pipeline.fdb = must(fdb_new(&fdb));
+	w->pipeline.sessions = must(session_new(&sessions));
+	w->pipeline.fragments = must(nat_fragments_new(secret));
+	add_bridge(w);
 	w->fib = must(make_fib());
 	w->pipeline.pool = &w->pool;
 	w->pipeline.stats = &w->stats;
@@ -134,12 +164,15 @@ struct world *world_new(bool remember)
 
 void world_free(struct world *w)
 {
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < WORLD_PORTS; i++) {
 		free((void *)w->ports[i].addresses);
 		free(w->wires[i].sent);
 	}
 	free(w->kernel.sent);
 	neigh_free(w->pipeline.neigh);
+	fdb_free(w->pipeline.fdb);
+	session_free(w->pipeline.sessions);
+	nat_fragments_free(w->pipeline.fragments);
 	icmp_limiter_free(w->pipeline.limiter);
 	trace_set_free(w->pipeline.traces);
 	fib_free(w->fib);
@@ -158,7 +191,7 @@ bool world_arrive(struct world *w, unsigned port, const void *bytes, uint32_t le
 		return false;
 	memcpy(p->data, bytes, len);
 	p->len = len;
-	p->port_in = (uint16_t)port;
+	p->port_in = p->wire = (uint16_t)port;
 	p->flags = flags;
 	wire->arriving[wire->n_arriving++] = p;
 	return true;
@@ -166,8 +199,8 @@ bool world_arrive(struct world *w, unsigned port, const void *bytes, uint32_t le
 
 void world_turn(struct world *w)
 {
-	pipeline_begin(&w->pipeline, w->table, w->fib, w->now_ns);
-	for (unsigned i = 0; i < 3; i++) {
+	pipeline_begin(&w->pipeline, w->table, w->fib, w->rules, w->now_ns);
+	for (unsigned i = 0; i < WORLD_PORTS; i++) {
 		struct vector v;
 		while ((v.n = io_rx(&w->wires[i].io, v.p, VECTOR_SIZE)))
 			pipeline_packets(&w->pipeline, &v);
@@ -177,7 +210,7 @@ void world_turn(struct world *w)
 
 void world_forget(struct world *w)
 {
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < WORLD_PORTS; i++)
 		w->wires[i].n_sent = 0;
 	w->kernel.n_sent = 0;
 }

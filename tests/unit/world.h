@@ -6,6 +6,7 @@
  *   192.168.1.2 --- r0 192.168.1.1/24 |        | r1 192.168.0.1/24, MTU 1400 --- 192.168.0.2
  *                                     | router |
  *   10.0.0.2 ------ r2 10.0.0.1/30    |        |  (the kernel has 10.0.0.1 too)
+ *                                     |  br0 192.168.10.1/24: ports r4, r5, r6; its leg is port 3
  *
  *   10.9.0.0/16 via 192.168.0.9; 10.8/16 blackhole, 10.7/16 unreachable, 10.6/16 prohibit
  *
@@ -19,6 +20,8 @@
 #define WORLD_FRAMES 4096
 #define WORLD_FRAME_SIZE 2048
 #define WORLD_LOG 4096 /* frames a wire remembers */
+#define WORLD_PORTS 7
+#define WORLD_LEG 3 /* br0: members 4, 5 and 6 */
 
 struct world_frame {
 	uint32_t len;
@@ -39,10 +42,11 @@ struct world {
 	struct frame_pool pool;
 	struct stats stats;
 	struct pipeline pipeline;
-	struct port ports[3];
+	struct port ports[WORLD_PORTS];
 	struct port_table *table;
 	struct fib *fib;
-	struct world_wire wires[3], kernel;
+	struct rules *rules; /* NULL until a test sets some */
+	struct world_wire wires[WORLD_PORTS], kernel; /* the leg's stays empty */
 	uint64_t now_ns;
 };
 

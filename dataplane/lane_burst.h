@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * lane_burst.h - the burst lane: many frames out of a port in one system call. One for all
+ * ports of a worker. Opened, closed and set by control; sends for the worker.
+ */
+#ifndef TSUJI_LANE_BURST_H
+#define TSUJI_LANE_BURST_H
+
+#include "xsk.h"
+
+#include "../bpf/shared.h"
+
+struct burst_lane;
+
+/*
+ * 0, or -errno: ENOTSUP where the frames are not a BPF map, else what the kernel said.
+ * Keeps a private veth in a namespace of its own, as long as it is open: a program that is
+ * attached nowhere has to wait for RCU at every call.
+ */
+int burst_lane_open(struct burst_lane **lane, const struct xsk_area *area);
+void burst_lane_close(struct burst_lane *lane); /* NULL is fine; after every port is closed */
+/* A port's place in the device map: 0 or -errno. ifindex 0 takes it out. */
+int burst_set_port(struct burst_lane *lane, uint16_t port, uint32_t ifindex);
+
+/* Worker: whether the lane can carry that packet. */
+bool burst_takes(const struct burst_lane *lane, const struct frame_pool *pool, const struct packet *p);
+/*
+ * Worker: sends n (up to BURST_MAX) packets by port; returns how many of them, from the
+ * first, have left, and 0 or -errno in *code. The packets stay the caller's.
+ */
+unsigned burst_send(struct burst_lane *lane, const struct frame_pool *pool, uint16_t port,
+		    struct packet *const *packets, unsigned n, int *code);
+
+#endif
