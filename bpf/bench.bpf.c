@@ -10,10 +10,14 @@
 #define FRAME_MIN 60
 #define PORT_OFFSET 34 /* of the UDP ports, behind Ethernet and IPv4 without options */
 #define FIRST_PORT 1024
+#define DST_LOW 4 /* the last two bytes of a MAC tell stations apart */
+#define SRC_LOW 10
 
 /* The generator's: written by user space before it runs. */
 __u8 frame[FRAME_MIN]; /* Ethernet, IPv4 and UDP headers; the UDP checksum is zero */
 __u32 n_flows = 1;
+__u32 n_sources = 1, n_destinations = 1; /* MACs, counting from those in frame */
+__u16 source, destination;		 /* the last two bytes of these */
 __u64 n_made;
 
 /* The sink's. */
@@ -38,7 +42,9 @@ int generate(struct xdp_md *ctx)
 	if (data + FRAME_MIN > (__u8 *)(long)ctx->data_end)
 		return XDP_DROP;
 	__builtin_memcpy(data, frame, FRAME_MIN);
-	__u32 flow = (__u32)n_made++ % n_flows;
+	__u32 n = (__u32)n_made++, flow = n % n_flows;
+	*(__be16 *)(data + DST_LOW) = bpf_htons(destination + n % n_destinations);
+	*(__be16 *)(data + SRC_LOW) = bpf_htons(source + n % n_sources);
 	/* Both ports are outside the IPv4 header's checksum, and 0 is none for UDP. */
 	*(__be16 *)(data + PORT_OFFSET) = bpf_htons(FIRST_PORT + (flow & 0x7fff));
 	*(__be16 *)(data + PORT_OFFSET + 2) = bpf_htons(FIRST_PORT + (flow >> 15));

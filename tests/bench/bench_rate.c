@@ -2,7 +2,13 @@
 /*
  * bench_rate - packets per second from one host to another, through whatever lies between.
  *
- *   bench_rate FROM-NETNS FROM-IF FROM-IP TO-NETNS TO-IF TO-IP GATEWAY-MAC FLOWS SIZE SECONDS
+ *   bench_rate [-s SOURCES] [-d DESTINATIONS] FROM-NETNS FROM-IF FROM-IP TO-NETNS TO-IFS TO-IP
+ *              TO-MAC FLOWS SIZE SECONDS
+ *
+ * TO-MAC is the router's, a station's on the same bridge, or broadcast. TO-IFS are counted
+ * together ("e0,e1"). With -s or -d frames come from and go to that many MACs, counted up from
+ * FROM-IF's and TO-MAC; the destinations are introduced first, by a broadcast each from the
+ * first of TO-IFS.
  *
  * Generates UDP as live frames (BPF_PROG_RUN) on CPU 0, counts what arrives with an XDP
  * program at the receiver, prints "PPS-RECEIVED PPS-MADE CPU-SECONDS-PER-MILLION". The
@@ -17,6 +23,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_link.h>
+#include <linux/if_packet.h>
 #include <net/if.h>
 #include <pthread.h>
 #include <sched.h>
@@ -29,6 +36,8 @@
 
 #define CALL_FRAMES 16384 /* of one BPF_PROG_RUN call: a few milliseconds */
 #define WARM_UP_S 0.5
+#define INTRODUCED 64 /* stations at a time: what a small ring holds ... */
+#define PAUSE_US 200  /* ... and time to take them out */
 #define KEEPER "keeper0" /* an idle veth beside FROM-IF, for the generator to be attached to */
 
 static void die(const char *what)
@@ -140,34 +149,53 @@ static void attach(struct bpf_program *program, const char *name)
 		die(name);
 }
 
-int main(int argc, char **argv)
+/* Attaches the sink to each of the names, which strtok() takes apart. */
+static void attach_sinks(struct bpf_program *program, char *names)
 {
-	if (argc != 11) {
-		fprintf(stderr, "usage: bench_rate FROM-NETNS FROM-IF FROM-IP TO-NETNS TO-IF TO-IP GATEWAY-MAC FLOWS SIZE SECONDS\n");
-		return 2;
+	for (char *name = strtok(names, ","); name; name = strtok(NULL, ","))
+		attach(program, name);
+}
+
+static struct mac mac_from(const char *text)
+{
+	struct mac mac;
+
+	if (sscanf(text, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &mac.b[0], &mac.b[1], &mac.b[2], &mac.b[3],
+		   &mac.b[4], &mac.b[5]) != 6)
+		die(text);
+	return mac;
+}
+
+static uint16_t low_of(struct mac mac)
+{
+	return (uint16_t)(mac.b[4] << 8 | mac.b[5]);
+}
+
+/* Has a bridge learn that n stations, counted up from first, are behind this interface. */
+static void introduce(const char *name, struct mac first, unsigned n)
+{
+	struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex(name)};
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	uint8_t frame[60] = {0};
+	struct eth_hdr *eth = (struct eth_hdr *)frame;
+
+	*eth = (struct eth_hdr){.src = first, .type = {htons(0x88b5)}};
+	memset(&eth->dst, 0xff, sizeof(eth->dst));
+	for (unsigned i = 0; i < n; i++) {
+		uint16_t low = (uint16_t)(low_of(first) + i);
+		eth->src.b[4] = (uint8_t)(low >> 8), eth->src.b[5] = (uint8_t)low;
+		while (sendto(fd, frame, sizeof(frame), 0, (void *)&to, sizeof(to)) < 0)
+			if (errno != ENOBUFS)
+				die("introducing stations");
+		if (i % INTRODUCED == INTRODUCED - 1)
+			usleep(PAUSE_US);
 	}
-	struct mac gateway;
-	struct bench_bpf *program = bench_bpf__open_and_load();
-	double seconds = atof(argv[10]);
-	pthread_t thread;
+	close(fd);
+}
 
-	if (!program)
-		die("loading the programs");
-	if (sscanf(argv[7], "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &gateway.b[0], &gateway.b[1], &gateway.b[2],
-		   &gateway.b[3], &gateway.b[4], &gateway.b[5]) != 6)
-		die(argv[7]);
-	struct generator g = {.program = program, .netns = argv[1], .size = (unsigned)atoi(argv[9])};
-	enter(argv[4]);
-	attach(program->progs.count, argv[5]);
-	enter(argv[1]);
-	g.ifindex = if_nametoindex(argv[2]);
-	/* Attached natively somewhere, live frames need not wait for RCU at every call. */
-	attach(program->progs.generate, KEEPER);
-	build_frame(program->bss->frame, mac_of(argv[2]), gateway, address(argv[3]), address(argv[6]), g.size);
-	program->data->n_flows = (uint32_t)atoi(argv[8]);
-
-	if (pthread_create(&thread, NULL, generate, &g))
-		die("thread");
+/* "PPS-RECEIVED PPS-MADE CPU-SECONDS-PER-MILLION" while the generator runs. */
+static void measure(struct bench_bpf *program, double seconds)
+{
 	usleep((useconds_t)(WARM_UP_S * 1e6));
 	double t = now(), b = busy();
 	uint64_t received = load_shared(&program->bss->n_packets), made = load_shared(&program->bss->n_made);
@@ -175,9 +203,61 @@ int main(int argc, char **argv)
 	received = load_shared(&program->bss->n_packets) - received;
 	made = load_shared(&program->bss->n_made) - made;
 	t = now() - t, b = busy() - b;
-	store_shared(&g.stop, true);
-	pthread_join(thread, NULL);
 	printf("%.0f %.0f %.3f\n", (double)received / t, (double)made / t,
 	       received ? b / ((double)received / 1e6) : 0.0);
+}
+
+struct options {
+	unsigned sources, destinations; /* 0: one, and nobody is introduced */
+};
+
+static char **read_options(int argc, char **argv, struct options *options)
+{
+	int option;
+
+	while ((option = getopt(argc, argv, "+s:d:")) != -1) {
+		if (option == 's')
+			options->sources = (unsigned)atoi(optarg);
+		else if (option == 'd')
+			options->destinations = (unsigned)atoi(optarg);
+	}
+	if (argc - optind != 10) {
+		fprintf(stderr, "usage: bench_rate [-s SOURCES] [-d DESTINATIONS] FROM-NETNS FROM-IF FROM-IP "
+				"TO-NETNS TO-IFS TO-IP TO-MAC FLOWS SIZE SECONDS\n");
+		exit(2);
+	}
+	return argv + optind;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = {0};
+	char **word = read_options(argc, argv, &options);
+	struct bench_bpf *program = bench_bpf__open_and_load();
+	struct mac from, to = mac_from(word[6]);
+	pthread_t thread;
+
+	if (!program)
+		die("loading the programs");
+	struct generator g = {.program = program, .netns = word[0], .size = (unsigned)atoi(word[8])};
+	enter(word[3]);
+	attach_sinks(program->progs.count, word[4]);
+	introduce(word[4], to, options.destinations); /* of TO-IFS, strtok() has left the first */
+	enter(word[0]);
+	g.ifindex = if_nametoindex(word[1]);
+	/* Attached natively somewhere, live frames need not wait for RCU at every call. */
+	attach(program->progs.generate, KEEPER);
+	from = mac_of(word[1]);
+	build_frame(program->bss->frame, from, to, address(word[2]), address(word[5]), g.size);
+	program->bss->source = low_of(from), program->bss->destination = low_of(to);
+	program->data->n_flows = (uint32_t)atoi(word[7]);
+	program->data->n_sources = options.sources ? options.sources : 1;
+	program->data->n_destinations = options.destinations ? options.destinations : 1;
+
+	if (pthread_create(&thread, NULL, generate, &g))
+		die("thread");
+	measure(program, atof(word[9]));
+	store_shared(&g.stop, true);
+	pthread_join(thread, NULL);
 	return 0;
 }

@@ -17,8 +17,8 @@ import collections
 import random
 import struct
 
-from frames import (BROADCAST, ETH_ARP, ETH_IPV4, ETH_IPV6, ETH_VLAN, ICMP, TCP, UDP, addr, arp,
-                    checksum, echo, eth, icmp, ip4, mac, pseudo, tcp, udp)
+from frames import (BROADCAST, ETH_ARP, ETH_IPV4, ETH_IPV6, ETH_VLAN, ICMP, TCP, UDP, arp, checksum,
+                    echo, eth, icmp, ip4, mac, pseudo, tcp, udp)
 
 Case = collections.namedtuple("Case", "name steps")
 
