@@ -179,9 +179,10 @@ static int attach(struct router *router, struct router_port *rp, const struct li
 	}
 	rp->ifindex = link->ifindex;
 	rp->bridged = wanted.bridged;
-	if (config->xdp == XDP_AUTO && !xsk_port_is_native(rp->xsk))
-		log_warning("port %s: %s", config->name,
-			    error->text[0] ? error->text : "generic XDP, which is slower");
+	if (!xsk_port_is_native(rp->xsk))
+		log_warning("port %s: %s; there, what a host sends in one piece for its card to cut "
+			    "(TSO) is lost: ethtool -K IFACE tso off, at the far end",
+			    config->name, error->text[0] ? error->text : "generic XDP, which is slower");
 	return 0;
 }
 

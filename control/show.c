@@ -75,6 +75,7 @@ static void put_counters(const struct router *router, json_t *row, const struct 
 	COUNTER(tx_error);
 	COUNTER(rx_ring_full);
 	COUNTER(rx_fill_empty);
+	COUNTER(rx_too_long);
 #undef COUNTER
 	json_object_set_new(row, "losses", number(rp->losses));
 }

@@ -21,6 +21,7 @@ struct port_stats {
 	uint64_t burst_calls, burst_packets, burst_errors; /* by the burst lane */
 	uint64_t tx_again, tx_busy, tx_nobufs, tx_netdown, tx_error; /* what they answered */
 	uint64_t rx_ring_full, rx_fill_empty; /* lost before us, as the socket counts them */
+	uint64_t rx_too_long;          /* longer than a frame of the pool: lost before us, too */
 	uint64_t ends[N_VERDICTS];     /* packets that arrived here, by the way they ended */
 };
 

@@ -246,7 +246,7 @@ static int allocate(struct worker *w, const struct worker_config *config)
 	    !w->pipeline.neigh || !w->pipeline.fdb || !w->pipeline.sessions ||
 	    !w->pipeline.fragments || !w->pipeline.limiter)
 		return -ENOMEM;
-	return punt_lane_open(&w->punt, &w->pool);
+	return punt_lane_open(&w->punt, &w->pool, config->area);
 }
 
 /* The thread takes no signals: they are control's. */

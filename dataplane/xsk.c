@@ -47,6 +47,7 @@ struct xsk_area {
 	size_t size;
 	uint32_t frame_size;
 	int map_fd; /* -1: anonymous memory */
+	int punting_fd;
 	bool skb_in_view; /* the kernel lets programs see the skb */
 	struct {
 		struct xsk_ring_prod fill, tx;
@@ -61,7 +62,7 @@ struct xsk_queue {
 	struct xsk_socket *socket;
 	uint32_t posted; /* frames with the receiver: fill ring, kernel, RX ring */
 	uint32_t sent;   /* frames with the transmitter, not completed */
-	uint64_t seen_full, seen_empty; /* at the last xsk_port_refresh_stats() */
+	uint64_t seen_full, seen_empty, seen_dropped; /* at the last xsk_port_refresh_stats() */
 };
 
 struct xsk_port {
@@ -179,6 +180,13 @@ struct xsk_area *xsk_area_new(uint32_t n_frames, uint32_t size, struct xsk_error
 	}
 	area->map_fd = -1;
 	area->skb_in_view = kernel_shows_skb();
+	area->punting_fd = bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "tsuji_punting", sizeof(uint32_t),
+					  sizeof(uint32_t), 1, NULL);
+	if (area->punting_fd < 0) {
+		complain(error, -area->punting_fd, "the kernel refuses a BPF map: %s", strerror(-area->punting_fd));
+		xsk_area_free(area);
+		return NULL;
+	}
 	if (area_map(area, n_frames, size, error) || area_register(area, size, error)) {
 		xsk_area_free(area);
 		return NULL;
@@ -197,10 +205,14 @@ void xsk_area_free(struct xsk_area *area)
 		munmap(area->memory, area->size);
 	if (area->map_fd >= 0)
 		close(area->map_fd);
+	if (area->punting_fd >= 0)
+		close(area->punting_fd);
 	free(area);
 }
 
 void *xsk_area_memory(struct xsk_area *area) { return area->memory; }
+
+int xsk_area_punting(const struct xsk_area *area) { return area->punting_fd; }
 
 int xsk_area_map(const struct xsk_area *area, uint32_t *frame_size)
 {
@@ -453,6 +465,8 @@ static int gate_load(struct xsk_port *port, const struct xsk_area *area, const s
 			break;
 		port->gate->rodata->see_skb = see_skb;
 		port->gate->rodata->bridged = config->bridged;
+		port->gate->rodata->generic = !port->native;
+		bpf_map__reuse_fd(port->gate->maps.punting, area->punting_fd);
 		if (gate_bpf__load(port->gate) == 0)
 			return 0;
 		gate_bpf__destroy(port->gate);
@@ -641,6 +655,8 @@ void xsk_port_refresh_stats(struct xsk_port *port)
 			continue;
 		count_add(&port->stats->rx_ring_full, s.rx_ring_full - q->seen_full);
 		count_add(&port->stats->rx_fill_empty, s.rx_fill_ring_empty_descs - q->seen_empty);
+		count_add(&port->stats->rx_too_long, s.rx_dropped - q->seen_dropped);
+		q->seen_dropped = s.rx_dropped;
 		q->seen_full = s.rx_ring_full;
 		q->seen_empty = s.rx_fill_ring_empty_descs;
 	}
