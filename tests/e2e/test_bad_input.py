@@ -37,8 +37,8 @@ BROKEN = [
     ("ports:\n  r0: {addresses: [«192.168.1.1/24»]}\nbridges:\n  br0: {ports: [r0]}\n", "bridge br0"),
     (PORTS + "bridges:\n  br0: {ports: [r2, «r2»]}\n", "r2"),
     ("ports:\n  r0: {mirror: «r0»}\nbridges:\n  br0: {ports: [r0, r1]}\n", "own mirror"),
-    (PORTS + "«nat»:\n  - {action: masquerade, out: r1}\n", "nat"),
-    (PORTS + "«filter»:\n  - {action: drop, in: r1}\n", "filter"),
+    (PORTS + "nat:\n  - {action: «masq», out: r1}\n", "masquerade"),
+    (PORTS + "filter:\n  - {action: drop, «port»: 80}\n", "protocol"),
     (PORTS + "«ports»:\n  r2: {addresses: [192.168.2.1/24]}\n", "ports"),
 ]
 
