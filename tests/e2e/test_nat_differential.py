@@ -17,13 +17,15 @@ Fields that may differ, and only where named here:
                       n-th port that nobody has sent is called Pn, and the checksums over it
                       are called right or wrong
 """
+import fnmatch
 import os
+import re
 import struct
 
 import frames
 import nat_corpus
-from lib import KERNEL_ROUTER, Lab, must, main, test
-from test_differential import QUIET, Wire, compare, differences
+from lib import KERNEL_ROUTER, ROOT, Lab, main, must, test
+from test_differential import HERE, QUIET, Wire, compare, differences
 
 BEHIND = {"a": "10.1.0.0/16", "b": "10.2.0.0/16", "c": "10.3.0.0/16"}
 OWN_TTL = 64 # of what the router makes itself; the rest has lost one on its way
@@ -203,6 +205,23 @@ def nft_without_a_rule_is_noticed():
 @test
 def tsuji_does_what_nft_does():
     compare(kernel_results(), play_all(TsujiSide), "nat")
+
+
+@test
+def the_table_of_requirements_names_tests_that_exist():
+    source = "".join(f.read_text() for pattern in ("unit/test_*.c", "e2e/test_*.py")
+                     for f in (ROOT / "tests").glob(pattern))
+    cases = [case.name for case in nat_corpus.build(Lab("abc", live=False).hosts)]
+    rows = [line.split("|") for line in (HERE / "rfc-nat.md").read_text().splitlines()
+            if line.startswith("| REQ") or line.startswith("| RFC")]
+    for row in rows:
+        names = re.findall(r"`([^`]+)`", row[3])
+        assert names or "nothing to show" in row[3], row[1]
+        for name in names:
+            found = fnmatch.filter(cases, name) if "/" in name else \
+                re.search(rf"(def|void) {name}\(", source)
+            assert found, f"{row[1]}: no test is called {name}"
+    assert len(rows) >= 14 + 10 + 11, len(rows)
 
 
 if __name__ == "__main__":
