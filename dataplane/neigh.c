@@ -3,10 +3,8 @@
  * neigh - the neighbour table: hash buckets of entries, timers, and packets that wait.
  *
  * An entry's key (port and address) and its link (state and MAC) are one 64-bit word each.
- * A bucket is a chain of entries and a sequence counter, odd while somebody holds it as a
- * lock. A resolve reads the chain with acquire loads and accepts what it saw if the counter
- * was even and has not moved; otherwise it takes the lock. Writers hold the lock and store
- * with release, so whoever sees a store sees the odd counter before it: no fences.
+ * Buckets are those of bucket.h. A resolve accepts what it saw if its bucket has not moved;
+ * otherwise it takes the lock.
  *
  * An entry is in its bucket's chain unless it is FREE. The dynamic states are given by the
  * worker alone; control may only make an entry STATIC, or end it. While packets wait, an
@@ -23,11 +21,10 @@
  */
 #include "neigh.h"
 
-#include "hash.h"
+#include "bucket.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <urcu/arch.h>
 #include <urcu/list.h>
 
 #define NONE UINT32_MAX
@@ -36,9 +33,6 @@
 #define LOCKTIME_NS NS_PER_S
 /* used_ns is written at most this often, so that a busy neighbour's line stays unshared. */
 #define USED_GRAIN_NS NS_PER_S
-
-#define load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
-#define store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 
 /* What an entry can be besides the states of the header. */
 enum {
@@ -65,13 +59,8 @@ struct neighbour {
 } cache_aligned;
 static_assert(offsetof(struct neighbour, n_queued) < CACHE_LINE, "resolve reads one line of it");
 
-struct bucket {
-	uint32_t sequence; /* odd: locked */
-	uint32_t head;
-};
-
 struct pool {
-	uint32_t lock;
+	struct seqlock lock;
 	uint32_t n_free;
 	uint32_t *free; /* a stack of entry numbers */
 };
@@ -85,8 +74,7 @@ struct idle {
 
 struct neigh_table {
 	struct neigh_config config; /* constant, like the two below */
-	struct bucket *buckets;
-	uint32_t bucket_mask;
+	struct buckets buckets;
 	struct neighbour *entries;
 	struct pool pool;
 	uint32_t n_entries;            /* both parties, atomically */
@@ -160,43 +148,15 @@ static bool is_spare(const struct neighbour *e)
 
 /* -- locks ------------------------------------------------------------------------ */
 
-static void lock(uint32_t *sequence)
+static bool entry_lives(const void *entry)
 {
-	for (;;) {
-		uint32_t seen = load_shared(sequence);
-		if (!(seen & 1) && __atomic_compare_exchange_n(sequence, &seen, seen + 1, true,
-							       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-			return;
-		caa_cpu_relax();
-	}
+	return link_state(load_acquire(&((const struct neighbour *)entry)->link)) != FREE;
 }
 
-static void unlock(uint32_t *sequence) { store_release(sequence, load_shared(sequence) + 1); }
-
-static struct bucket *bucket_of(const struct neigh_table *table, uint64_t key)
-{
-	uint64_t hash = hash_siphash(table->config.secret, &key, sizeof(key));
-	return &table->buckets[hash & table->bucket_mask];
-}
-
-/*
- * Locks the bucket that e is chained in; NULL: it is FREE. A key is stored before the link
- * that brings the entry to life, so a key read after a live link is that life's key; and
- * while its bucket is locked, a life does not end.
- */
+/* NULL: it is FREE. */
 static struct bucket *entry_lock(const struct neigh_table *table, const struct neighbour *e)
 {
-	for (;;) {
-		uint64_t key = load_acquire(&e->key);
-		struct bucket *b = bucket_of(table, key);
-		lock(&b->sequence);
-		bool is_free = link_state(load_acquire(&e->link)) == FREE;
-		if (!is_free && load_acquire(&e->key) == key)
-			return b;
-		unlock(&b->sequence);
-		if (is_free)
-			return NULL;
-	}
+	return bucket_lock_entry(&table->buckets, e, &e->key, entry_lives);
 }
 
 /* -- entries: their bucket is locked -------------------------------------------------- */
@@ -213,20 +173,20 @@ static struct neighbour *find(const struct neigh_table *table, const struct buck
 
 static uint32_t pool_get(struct pool *pool)
 {
-	lock(&pool->lock);
+	seqlock_take(&pool->lock);
 	uint32_t i = pool->n_free ? pool->free[pool->n_free - 1] : NONE;
 	if (i != NONE)
 		store_shared(&pool->n_free, pool->n_free - 1);
-	unlock(&pool->lock);
+	seqlock_release(&pool->lock);
 	return i;
 }
 
 static void pool_put(struct pool *pool, uint32_t i)
 {
-	lock(&pool->lock);
+	seqlock_take(&pool->lock);
 	pool->free[pool->n_free] = i;
 	store_shared(&pool->n_free, pool->n_free + 1);
-	unlock(&pool->lock);
+	seqlock_release(&pool->lock);
 }
 
 /* An entry begins or ends to count: by is +1 or -1. */
@@ -364,7 +324,7 @@ static bool evict_first(struct neigh_table *table, struct cds_list_head *list, u
 		if (idle && !keep)
 			entry_end(table, b, e);
 		if (b)
-			unlock(&b->sequence);
+			seqlock_release(&b->lock);
 		if (idle)
 			return !keep;
 	}
@@ -408,9 +368,9 @@ static struct neighbour *find_or_make(struct neigh_table *table, struct bucket *
 	struct neighbour *e = find(table, b, key);
 	if (e)
 		return e;
-	unlock(&b->sequence);
+	seqlock_release(&b->lock);
 	bool room = make_room(table, key_port(key), now_ns);
-	lock(&b->sequence);
+	seqlock_take(&b->lock);
 	e = find(table, b, key);
 	if (e || !room)
 		return e;
@@ -426,7 +386,7 @@ static struct neighbour *find_or_make(struct neigh_table *table, struct bucket *
 static bool resolve_ready(const struct neigh_table *table, const struct bucket *b, uint64_t key,
 			  struct mac *mac, uint64_t now_ns)
 {
-	uint32_t sequence = load_acquire(&b->sequence);
+	uint32_t begun = seqlock_begin(&b->lock);
 	uint64_t link = link_of(FREE, mac_none), used_ns = 0;
 
 	for (uint32_t i = load_acquire(&b->head); i != NONE;) {
@@ -439,8 +399,8 @@ static bool resolve_ready(const struct neigh_table *table, const struct bucket *
 		i = load_acquire(&e->next);
 	}
 	*mac = link_mac(link);
-	return !(sequence & 1) && load_shared(&b->sequence) == sequence && link_is_ready(link) &&
-	       used_ns && now_ns - used_ns < USED_GRAIN_NS;
+	return !seqlock_has_moved(&b->lock, begun) && link_is_ready(link) && used_ns &&
+	       now_ns - used_ns < USED_GRAIN_NS;
 }
 
 static enum verdict enqueue(struct neigh_table *table, struct neighbour *e, struct packet *p)
@@ -480,14 +440,14 @@ enum verdict neigh_resolve(struct neigh_table *table, struct packet *p, struct m
 			   uint64_t now_ns)
 {
 	uint64_t key = key_of(p->decision.port_out, p->decision.next_hop);
-	struct bucket *b = bucket_of(table, key);
+	struct bucket *b = bucket_of(&table->buckets, key);
 
 	if (likely(resolve_ready(table, b, key, mac, now_ns)))
 		return TO_REWRITE;
-	lock(&b->sequence);
+	seqlock_take(&b->lock);
 	struct neighbour *e = find_or_make(table, b, key, now_ns);
 	enum verdict verdict = e ? use(table, e, p, mac, now_ns) : DROP_NEIGH_TABLE;
-	unlock(&b->sequence);
+	seqlock_release(&b->lock);
 	return verdict;
 }
 
@@ -518,13 +478,13 @@ bool neigh_learn(struct neigh_table *table, uint16_t port, be32 address, struct 
 		 enum neigh_evidence evidence, uint64_t now_ns)
 {
 	uint64_t key = key_of(port, address);
-	struct bucket *b = bucket_of(table, key);
+	struct bucket *b = bucket_of(&table->buckets, key);
 
-	lock(&b->sequence);
+	seqlock_take(&b->lock);
 	struct neighbour *e = evidence == NEIGH_ASKED_US ? find_or_make(table, b, key, now_ns)
 							 : find(table, b, key);
 	bool noted = e && take_note(table, e, mac, evidence, now_ns);
-	unlock(&b->sequence);
+	seqlock_release(&b->lock);
 	return noted;
 }
 
@@ -546,7 +506,7 @@ static void settle_changed(struct neigh_table *table)
 		} else {
 			release(table, e, TO_NEIGH);
 		}
-		unlock(&b->sequence);
+		seqlock_release(&b->lock);
 	}
 }
 
@@ -595,7 +555,7 @@ static bool expire(struct neigh_table *table, struct neighbour *e, uint64_t now_
 			entry_end(table, b, e);
 	}
 	if (b)
-		unlock(&b->sequence);
+		seqlock_release(&b->lock);
 	return done;
 }
 
@@ -664,7 +624,7 @@ static bool evict_for_control(struct neigh_table *table)
 			bool victim = any ? is_idle(e) : is_spare(e);
 			if (victim)
 				entry_end(table, b, e);
-			unlock(&b->sequence);
+			seqlock_release(&b->lock);
 			if (victim)
 				return true;
 		}
@@ -675,10 +635,10 @@ static bool evict_for_control(struct neigh_table *table)
 int neigh_add(struct neigh_table *table, uint16_t port, be32 address, struct mac mac)
 {
 	uint64_t key = key_of(port, address);
-	struct bucket *b = bucket_of(table, key);
+	struct bucket *b = bucket_of(&table->buckets, key);
 
 	do {
-		lock(&b->sequence);
+		seqlock_take(&b->lock);
 		struct neighbour *e = find(table, b, key);
 		if (!e) {
 			e = entry_new(table, b, key, NEIGH_STATIC, mac);
@@ -690,7 +650,7 @@ int neigh_add(struct neigh_table *table, uint16_t port, be32 address, struct mac
 			if (e->n_queued)
 				entry_changed(table, e);
 		}
-		unlock(&b->sequence);
+		seqlock_release(&b->lock);
 		if (e)
 			return 0;
 	} while (evict_for_control(table));
@@ -700,13 +660,13 @@ int neigh_add(struct neigh_table *table, uint16_t port, be32 address, struct mac
 int neigh_del(struct neigh_table *table, uint16_t port, be32 address)
 {
 	uint64_t key = key_of(port, address);
-	struct bucket *b = bucket_of(table, key);
+	struct bucket *b = bucket_of(&table->buckets, key);
 
-	lock(&b->sequence);
+	seqlock_take(&b->lock);
 	struct neighbour *e = find(table, b, key);
 	if (e)
 		entry_end(table, b, e);
-	unlock(&b->sequence);
+	seqlock_release(&b->lock);
 	return e ? 0 : -ENOENT;
 }
 
@@ -724,7 +684,7 @@ unsigned neigh_flush(struct neigh_table *table, uint16_t port, bool statics)
 			entry_end(table, b, e);
 			n++;
 		}
-		unlock(&b->sequence);
+		seqlock_release(&b->lock);
 	}
 	return n;
 }
@@ -747,7 +707,7 @@ void neigh_walk(struct neigh_table *table, void (*each)(const struct neigh_info 
 			.used_ns = e->used_ns,
 			.queued = e->n_queued,
 		};
-		unlock(&b->sequence);
+		seqlock_release(&b->lock);
 		if (!gone)
 			each(&info, arg);
 	}
@@ -789,8 +749,8 @@ static void entries_init(struct neigh_table *table)
 {
 	uint32_t n = table->config.capacity;
 
-	for (uint32_t i = 0; i <= table->bucket_mask; i++)
-		table->buckets[i] = (struct bucket){.head = NONE};
+	for (uint32_t i = 0; i <= table->buckets.mask; i++)
+		table->buckets.at[i].head = NONE;
 	for (uint32_t i = 0; i < n; i++) {
 		struct neighbour *e = &table->entries[i];
 		*e = (struct neighbour){.link = link_of(FREE, mac_none), .next = NONE};
@@ -808,14 +768,11 @@ struct neigh_table *neigh_new(const struct neigh_config *config)
 		return NULL;
 	*table = (struct neigh_table){.config = *config};
 	set_defaults(&table->config);
-	uint32_t n = table->config.capacity, n_buckets = 1;
-	while (n_buckets < 2 * n) /* at most half full: most chains are one entry long */
-		n_buckets *= 2;
-	table->bucket_mask = n_buckets - 1;
-	table->buckets = calloc(n_buckets, sizeof(*table->buckets));
+	uint32_t n = table->config.capacity;
+	bool have_buckets = buckets_init(&table->buckets, n, config->secret);
 	table->entries = aligned_alloc(CACHE_LINE, (size_t)n * sizeof(*table->entries));
 	table->pool.free = calloc(n, sizeof(*table->pool.free));
-	if (!table->buckets || !table->entries || !table->pool.free) {
+	if (!have_buckets || !table->entries || !table->pool.free) {
 		neigh_free(table);
 		return NULL;
 	}
@@ -830,6 +787,6 @@ void neigh_free(struct neigh_table *table)
 		return;
 	free(table->pool.free);
 	free(table->entries);
-	free(table->buckets);
+	buckets_fini(&table->buckets);
 	free(table);
 }

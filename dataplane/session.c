@@ -40,9 +40,6 @@
 
 #define MINUTE_NS (60 * NS_PER_S)
 
-#define load_acquire(p)	    __atomic_load_n((p), __ATOMIC_ACQUIRE)
-#define store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
-
 enum { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_ACK = 16 }; /* RFC 9293 3.1 */
 
 /* session.tcp_seen; of other protocols only CONFIRMED. */
