@@ -11,6 +11,8 @@
 
 #include "../dataplane/packet.h"
 
+#include <stdarg.h>
+
 json_t *answer_rows(json_t *rows)
 {
 	return json_pack("{s:i, s:o}", "status", 0, "rows", rows);
@@ -32,6 +34,19 @@ static json_t *refuse(const struct refusal *why, struct complaint *complaint)
 	return NULL;
 }
 
+/* json_unpack() of all arguments, into what keeps its value if not given; or complains. */
+static bool unpack(json_t *arguments, struct complaint *complaint, const char *format, ...)
+{
+	json_error_t error;
+	va_list list;
+	bool good;
+
+	va_start(list, format);
+	good = !json_vunpack_ex(arguments, &error, JSON_STRICT, format, list);
+	va_end(list);
+	return good || complain(complaint, 2, NULL, "malformed request: %s", error.text);
+}
+
 static const char *text_of(const json_t *row, const char *key)
 {
 	const char *text = json_string_value(json_object_get(row, key));
@@ -49,7 +64,7 @@ static void select_rows(json_t *rows, const char *key, const char *wanted)
 			json_array_remove(rows, i);
 }
 
-/* -- port -- */
+/* -- port, bridge -- */
 
 /* kind: "port" or "bridge", whose rows these are. */
 static void complain_no_name(const json_t *rows, const char *kind, const char *name,
@@ -71,28 +86,42 @@ static void complain_no_name(const json_t *rows, const char *kind, const char *n
 	complain(complaint, 1, hint, "this router has no %s \"%s\"", kind, name);
 }
 
-static json_t *port_show(struct router *router, json_t *arguments, struct complaint *complaint)
+static bool has_name(const json_t *rows, const char *name)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < json_array_size(rows) && !found; i++)
+		found = !strcmp(text_of(json_array_get(rows, i), "name"), name);
+	return found;
+}
+
+/* The rows of a kind, or of them the one that the request names. */
+static json_t *show_named(json_t *(*show)(struct router *), const char *kind, struct router *router,
+			  json_t *arguments, struct complaint *complaint)
 {
 	const char *name = NULL;
-	json_error_t error;
 	json_t *rows;
 
-	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s?s}", "name", &name)) {
-		complain(complaint, 2, NULL, "malformed request: %s", error.text);
+	if (!unpack(arguments, complaint, "{s?s}", "name", &name))
+		return NULL;
+	rows = show(router);
+	if (rows && name && !has_name(rows, name)) {
+		complain_no_name(rows, kind, name, complaint);
+		json_decref(rows);
 		return NULL;
 	}
-	rows = router_show_ports(router);
-	if (!name)
-		return rows;
-	for (size_t i = 0; i < json_array_size(rows); i++) {
-		if (strcmp(text_of(json_array_get(rows, i), "name"), name))
-			continue;
-		select_rows(rows, "name", name);
-		return rows;
-	}
-	complain_no_name(rows, "port", name, complaint);
-	json_decref(rows);
-	return NULL;
+	select_rows(rows, "name", name);
+	return rows;
+}
+
+static json_t *port_show(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	return show_named(router_show_ports, "port", router, arguments, complaint);
+}
+
+static json_t *bridge_show(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	return show_named(router_show_bridges, "bridge", router, arguments, complaint);
 }
 
 /* -- route -- */
@@ -101,16 +130,13 @@ static json_t *route_show(struct router *router, json_t *arguments, struct compl
 {
 	const char *to = NULL, *port = NULL;
 	json_int_t limit = -1;
-	json_error_t error;
 	uint8_t prefix_len;
 	be32 prefix;
 	json_t *rows;
 
-	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s?s, s?s, s?I}", "to", &to, "port",
-			   &port, "limit", &limit)) {
-		complain(complaint, 2, NULL, "malformed request: %s", error.text);
+	if (!unpack(arguments, complaint, "{s?s, s?s, s?I}", "to", &to, "port", &port, "limit",
+		    &limit))
 		return NULL;
-	}
 	if (to && !request_prefix(to, &prefix, &prefix_len)) {
 		complain(complaint, 2, "such as 10.9.0.0/16, 192.168.1.7 or default",
 			 "\"%s\" is not an IPv4 prefix", to);
@@ -178,14 +204,10 @@ static json_t *route_flush(struct router *router, json_t *arguments, struct comp
 static json_t *neigh_show(struct router *router, json_t *arguments, struct complaint *complaint)
 {
 	const char *address = NULL, *port = NULL;
-	json_error_t error;
 	json_t *rows;
 
-	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s?s, s?s}", "address", &address,
-			   "port", &port)) {
-		complain(complaint, 2, NULL, "malformed request: %s", error.text);
+	if (!unpack(arguments, complaint, "{s?s, s?s}", "address", &address, "port", &port))
 		return NULL;
-	}
 	rows = router_show_neighs(router);
 	select_rows(rows, "address", address);
 	select_rows(rows, "port", port);
@@ -240,12 +262,9 @@ static json_t *neigh_del(struct router *router, json_t *arguments, struct compla
 static json_t *neigh_flush(struct router *router, json_t *arguments, struct complaint *complaint)
 {
 	const char *port = NULL;
-	json_error_t error;
 
-	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s?s}", "port", &port)) {
-		complain(complaint, 2, NULL, "malformed request: %s", error.text);
+	if (!unpack(arguments, complaint, "{s?s}", "port", &port))
 		return NULL;
-	}
 	return json_pack("[{s:i}]", "flushed", router_neigh_flush(router, port));
 }
 
@@ -259,10 +278,8 @@ static bool check_names(struct router *router, const char *port, const char *bri
 		       : bridge ? router_show_bridges(router)
 				: NULL;
 	const char *name = port ? port : bridge;
-	bool found = !rows;
+	bool found = !rows || has_name(rows, name);
 
-	for (size_t i = 0; i < json_array_size(rows) && !found; i++)
-		found = !strcmp(text_of(json_array_get(rows, i), "name"), name);
 	if (!found)
 		complain_no_name(rows, port ? "port" : "bridge", name, complaint);
 	json_decref(rows);
@@ -272,14 +289,11 @@ static bool check_names(struct router *router, const char *port, const char *bri
 static json_t *fdb_show(struct router *router, json_t *arguments, struct complaint *complaint)
 {
 	const char *mac = NULL, *port = NULL, *bridge = NULL;
-	json_error_t error;
 	json_t *rows;
 
-	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s?s, s?s, s?s}", "mac", &mac, "port",
-			   &port, "bridge", &bridge)) {
-		complain(complaint, 2, NULL, "malformed request: %s", error.text);
+	if (!unpack(arguments, complaint, "{s?s, s?s, s?s}", "mac", &mac, "port", &port, "bridge",
+		    &bridge))
 		return NULL;
-	}
 	if (!check_names(router, port, bridge, complaint))
 		return NULL;
 	rows = router_show_fdb(router);
@@ -354,23 +368,6 @@ static json_t *fdb_flush(struct router *router, json_t *arguments, struct compla
 	return json_pack("[{s:i}]", "flushed", router_fdb_flush(router, port ? port : bridge));
 }
 
-static json_t *bridge_show(struct router *router, json_t *arguments, struct complaint *complaint)
-{
-	const char *name = NULL;
-	json_error_t error;
-	json_t *rows;
-
-	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s?s}", "name", &name)) {
-		complain(complaint, 2, NULL, "malformed request: %s", error.text);
-		return NULL;
-	}
-	if (!check_names(router, NULL, name, complaint))
-		return NULL;
-	rows = router_show_bridges(router);
-	select_rows(rows, "name", name);
-	return rows;
-}
-
 /* -- nat, filter -- */
 
 static json_t *nat_show(struct router *router, json_t *arguments, struct complaint *complaint)
@@ -433,12 +430,9 @@ static json_t *filter_show(struct router *router, json_t *arguments, struct comp
 static json_t *drops_show(struct router *router, json_t *arguments, struct complaint *complaint)
 {
 	int all = 0;
-	json_error_t error;
 
-	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s?b}", "all", &all)) {
-		complain(complaint, 2, NULL, "malformed request: %s", error.text);
+	if (!unpack(arguments, complaint, "{s?b}", "all", &all))
 		return NULL;
-	}
 	return router_show_drops(router, all);
 }
 

@@ -111,7 +111,8 @@ static void lane_turn(struct io *io)
 	unsigned done = 0;
 
 	if (lanes->n) {
-		if (lanes->n >= load_shared(&lanes->burst_min) && !io_waits(socket_of(lanes)) && !backs_off(lanes))
+		if (lanes->n >= load_shared(&lanes->burst_min) && !io_waits(socket_of(lanes)) &&
+		    !backs_off(lanes))
 			done = send_burst(lanes);
 		if (done < lanes->n)
 			done += io_tx(socket_of(lanes), lanes->gathered + done, lanes->n - done);
@@ -129,7 +130,8 @@ static const struct io_ops lane_ops = {
 
 /* -- control's side --------------------------------------------------------------- */
 
-struct lane_port *lane_port_open(struct xsk_port *port, struct burst_lane *burst, const struct xsk_config *config)
+struct lane_port *lane_port_open(struct xsk_port *port, struct burst_lane *burst,
+				 const struct xsk_config *config)
 {
 	struct lane_port *lanes = calloc(1, sizeof(*lanes));
 

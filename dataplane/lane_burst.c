@@ -49,7 +49,7 @@ static void put_attribute(struct nlmsghdr *n, uint16_t type, const void *data, u
 	n->nlmsg_len = NLMSG_ALIGN(n->nlmsg_len) + RTA_ALIGN(a->rta_len);
 }
 
-/* ip link add type veth: 0 or -errno. The kernel calls them veth0 and veth1 in an empty namespace. */
+/* ip link add type veth: 0 or -errno. In an empty namespace the two are veth0 and veth1. */
 static int add_veth(void)
 {
 	struct {
@@ -57,7 +57,8 @@ static int add_veth(void)
 		struct ifinfomsg link;
 		char attributes[64];
 	} request = {
-		.n = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct ifinfomsg)), .nlmsg_type = RTM_NEWLINK,
+		.n = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct ifinfomsg)),
+		      .nlmsg_type = RTM_NEWLINK,
 		      .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL},
 	};
 	char kind[RTA_SPACE(sizeof("veth"))] = {0};
@@ -67,6 +68,7 @@ static int add_veth(void)
 		struct nlmsgerr error;
 		char rest[512];
 	} answer;
+	const ssize_t enough = NLMSG_LENGTH(sizeof(answer.error));
 	int code = -EIO, fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 
 	if (fd < 0)
@@ -77,7 +79,7 @@ static int add_veth(void)
 	put_attribute(&request.n, IFLA_LINKINFO, kind, sizeof(kind));
 	if (send(fd, &request, request.n.nlmsg_len, 0) < 0)
 		code = -errno;
-	else if (recv(fd, &answer, sizeof(answer), 0) >= (ssize_t)NLMSG_LENGTH(sizeof(answer.error)) &&
+	else if (recv(fd, &answer, sizeof(answer), 0) >= enough &&
 		 answer.n.nlmsg_type == NLMSG_ERROR)
 		code = answer.error.error;
 	close(fd);
@@ -164,12 +166,14 @@ int burst_set_port(struct burst_lane *lane, uint16_t port, uint32_t ifindex)
 	const uint32_t key = port;
 	int fd = bpf_map__fd(lane->program->maps.ports);
 
-	return ifindex ? bpf_map_update_elem(fd, &key, &ifindex, BPF_ANY) : bpf_map_delete_elem(fd, &key);
+	return ifindex ? bpf_map_update_elem(fd, &key, &ifindex, BPF_ANY)
+		       : bpf_map_delete_elem(fd, &key);
 }
 
 /* -- sending ------------------------------------------------------------------------ */
 
-bool burst_takes(const struct burst_lane *lane, const struct frame_pool *pool, const struct packet *p)
+bool burst_takes(const struct burst_lane *lane, const struct frame_pool *pool,
+		 const struct packet *p)
 {
 	uint32_t offset = (uint32_t)(p->data - frame_base(pool, p));
 

@@ -94,4 +94,7 @@ void punt_lane_close(struct punt_lane *lane)
 
 struct io *punt_lane_io(struct punt_lane *lane) { return &lane->io; }
 
-void punt_lane_ports(struct punt_lane *lane, const struct port_table *ports) { lane->ports = ports; }
+void punt_lane_ports(struct punt_lane *lane, const struct port_table *ports)
+{
+	lane->ports = ports;
+}

@@ -67,7 +67,8 @@ struct worker {
 	uint64_t balanced_ns;
 };
 
-#define POLL_MAX (1 + PORT_MAX * 4) /* most ports have one queue; what does not fit is found by timeout */
+/* Most ports have one queue; what does not fit is found by timeout. */
+#define POLL_MAX (1 + PORT_MAX * 4)
 
 static uint64_t now_ns(void)
 {
@@ -141,7 +142,8 @@ static unsigned fill_fds(struct worker *w, bool *waits)
 		if (!io)
 			continue;
 		*waits |= io_waits(io);
-		unsigned n_fds = xsk_port_fds(lane_port_xsk((const struct lane_port *)io), fds, XSK_QUEUES_MAX);
+		unsigned n_fds = xsk_port_fds(lane_port_xsk((const struct lane_port *)io), fds,
+					      XSK_QUEUES_MAX);
 		for (unsigned q = 0; q < n_fds && n < POLL_MAX; q++)
 			w->fds[n++] = (struct pollfd){.fd = fds[q], .events = POLLIN};
 	}
@@ -168,7 +170,8 @@ static void sleep_until_needed(struct worker *w)
 		next = min_u64(next, now + RETRY_NS);
 	if (next != UINT64_MAX) {
 		uint64_t ns = next > now ? next - now : 0;
-		timeout = (struct timespec){.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
+		timeout = (struct timespec){.tv_sec = (time_t)(ns / NS_PER_S),
+					    .tv_nsec = (long)(ns % NS_PER_S)};
 		limit = &timeout;
 	}
 	count_add(&w->stats->sleeps, 1);
