@@ -31,6 +31,8 @@
 #define READ_MAX 2048          /* facts.md: reading deep is what makes bursts */
 #define SPIN_NS (50 * NS_PER_US)
 #define RETRY_NS NS_PER_MS     /* a transmit ring that the kernel would not take */
+#define TURN_WAIT_US 50
+#define TURN_WAITS   20000 /* a second */
 #define BALANCE_NS (100 * NS_PER_MS)
 
 struct worker {
@@ -324,6 +326,20 @@ void worker_stop(struct worker *w)
 	free(w);
 }
 
+/*
+ * Waits until a turn has ended that began after now: new ports then have frames to receive
+ * into. A turn takes microseconds; a worker that does not get its CPU is not waited for long.
+ */
+static void wait_for_turn(struct worker *w)
+{
+	uint64_t then = load_shared(&w->stats->turns) + 2; /* the first may have begun before */
+
+	for (unsigned i = 0; i < TURN_WAITS && load_shared(&w->stats->turns) < then; i++) {
+		worker_wake(w);
+		usleep(TURN_WAIT_US);
+	}
+}
+
 void worker_publish(struct worker *w, struct port_table *ports, struct fib *fib)
 {
 	if (ports)
@@ -332,6 +348,8 @@ void worker_publish(struct worker *w, struct port_table *ports, struct fib *fib)
 		epoch_publish(&w->fib, fib);
 	worker_wake(w); /* a sleeping worker polls the old sockets */
 	epoch_wait();
+	if (ports)
+		wait_for_turn(w);
 }
 
 struct rules *worker_publish_rules(struct worker *w, struct rules *rules)

@@ -56,7 +56,7 @@ def the_inside_speaks_and_the_outside_answers():
         assert lab.run("b", "ping -c 1 -W 1 192.168.1.2").returncode == 1
         first, second, third = matched(tsuji)
         assert first > 5 and second > 5 and third >= 2, (first, second, third)
-        assert tsuji.drops().get("filter") == third, tsuji.drops()
+        assert tsuji.drops().get("filter-drop") == third, tsuji.drops()
         lab.must("b", "ping -c 1 -W 2 192.168.0.1") # the router itself is not FORWARD's business
         lab.must("b", "ping -c 1 -W 2 192.168.1.1")
 
