@@ -4,6 +4,8 @@
 go on, it is reported, and it comes back by itself when it can."""
 import json
 import resource
+import signal
+import time
 
 from lib import Lab, command, main, must, test, wait_for
 
@@ -93,6 +95,23 @@ def someone_detaches_the_gate():
         wait_for(lambda: len(tsuji.output()) > losses, 15, "a message")
         port_state(lab, "r0", "up")
         reaches(lab, "a", "192.168.0.2")
+        tsuji.stop()
+
+
+@test
+def more_changes_than_the_kernel_keeps_for_us():
+    """What waits to be read when messages are lost is older than what was lost."""
+    with Lab("ab") as lab:
+        tsuji = lab.start_tsuji()
+        must(f"ip -n {lab.router} link add noise0 type veth peer name noise1")
+        tsuji.process.send_signal(signal.SIGSTOP)
+        must(f"ip -n {lab.router} link set r0 down")
+        noise = "link set noise0 up\nlink set noise0 down\n" * 1000
+        must(f"ip -n {lab.router} -batch -", input=noise)
+        must(f"ip -n {lab.router} link set r0 up")
+        time.sleep(2) # its carrier is told late, and must be among what is lost
+        tsuji.process.send_signal(signal.SIGCONT)
+        port_state(lab, "r0", "up")
         tsuji.stop()
 
 
