@@ -66,33 +66,73 @@ static void select_rows(json_t *rows, const char *key, const char *wanted)
 
 /* -- port, bridge -- */
 
-/* kind: "port" or "bridge", whose rows these are. */
-static void complain_no_name(const json_t *rows, const char *kind, const char *name,
-			     struct complaint *complaint)
+static bool has_name(const json_t *rows, const char *name)
+{
+	for (size_t i = 0; i < json_array_size(rows); i++)
+		if (!strcmp(text_of(json_array_get(rows, i), "name"), name))
+			return true;
+	return false;
+}
+
+/* What to write instead of name. kind: "port" or "bridge", whose rows these are. */
+static void hint_name(const json_t *rows, const char *kind, const char *name,
+		      struct complaint *complaint)
 {
 	const char *names[PORT_MAX + 1];
 	size_t n = min_u64(json_array_size(rows), PORT_MAX);
 	const char *nearest;
-	char hint[64];
 
 	for (size_t i = 0; i < n; i++)
 		names[i] = text_of(json_array_get(rows, i), "name");
 	names[n] = NULL;
 	nearest = diag_nearest(name, names);
 	if (nearest)
-		snprintf(hint, sizeof(hint), "did you mean %s?", nearest);
+		snprintf(complaint->hint, sizeof(complaint->hint), "did you mean %s?", nearest);
 	else
-		snprintf(hint, sizeof(hint), "tsuji %s show lists them", kind);
-	complain(complaint, 1, hint, "this router has no %s \"%s\"", kind, name);
+		snprintf(complaint->hint, sizeof(complaint->hint), "tsuji %s show lists them",
+			 kind);
 }
 
-static bool has_name(const json_t *rows, const char *name)
+static void complain_no_name(const json_t *rows, const char *kind, const char *name,
+			     struct complaint *complaint)
 {
-	bool found = false;
+	complain(complaint, 1, NULL, "this router has no %s \"%s\"", kind, name);
+	hint_name(rows, kind, name, complaint);
+}
 
-	for (size_t i = 0; i < json_array_size(rows) && !found; i++)
-		found = !strcmp(text_of(json_array_get(rows, i), "name"), name);
+/* What routes and neighbours are on: ports, and bridges by their own address. */
+static json_t *show_legs(struct router *router)
+{
+	json_t *rows = router_show_ports(router), *bridges = router_show_bridges(router);
+
+	json_array_extend(rows, bridges);
+	json_decref(bridges);
+	return rows;
+}
+
+/* Complains unless the router has that leg; NULL: not asked for. */
+static bool check_leg(struct router *router, const char *name, struct complaint *complaint)
+{
+	json_t *legs = name ? show_legs(router) : NULL;
+	bool found = !name || has_name(legs, name);
+
+	if (!found)
+		complain_no_name(legs, "port", name, complaint);
+	json_decref(legs);
 	return found;
+}
+
+/* Refuses what was asked for on that port ("": on none); with a hint if that is the mistake. */
+static json_t *refuse_on(struct router *router, const char *port, const struct refusal *why,
+			 struct complaint *complaint)
+{
+	json_t *legs = show_legs(router);
+
+	refuse(why, complaint);
+	if (*port && !has_name(legs, port))
+		hint_name(legs, "port", port, complaint);
+	json_decref(legs);
+	return NULL;
 }
 
 /* The rows of a kind, or of them the one that the request names. */
@@ -142,6 +182,8 @@ static json_t *route_show(struct router *router, json_t *arguments, struct compl
 			 "\"%s\" is not an IPv4 prefix", to);
 		return NULL;
 	}
+	if (!check_leg(router, port, complaint))
+		return NULL;
 	if (limit < 0) /* one more than is shown tells the client that there are more */
 		limit = port ? 0 : REQUEST_ROWS + 1;
 	rows = to ? router_show_route(router, prefix, prefix_len)
@@ -176,7 +218,9 @@ static json_t *route_add(struct router *router, json_t *arguments, struct compla
 
 	if (!request_route(arguments, true, &route, complaint))
 		return NULL;
-	return router_route_add(router, &route, &why) ? refuse(&why, complaint) : json_array();
+	return router_route_add(router, &route, &why)
+		       ? refuse_on(router, route.port, &why, complaint)
+		       : json_array();
 }
 
 static json_t *route_del(struct router *router, json_t *arguments, struct complaint *complaint)
@@ -186,7 +230,9 @@ static json_t *route_del(struct router *router, json_t *arguments, struct compla
 
 	if (!request_route(arguments, false, &route, complaint))
 		return NULL;
-	return router_route_del(router, &route, &why) ? refuse(&why, complaint) : json_array();
+	return router_route_del(router, &route, &why)
+		       ? refuse_on(router, route.port, &why, complaint)
+		       : json_array();
 }
 
 static json_t *route_flush(struct router *router, json_t *arguments, struct complaint *complaint)
@@ -208,6 +254,8 @@ static json_t *neigh_show(struct router *router, json_t *arguments, struct compl
 
 	if (!unpack(arguments, complaint, "{s?s, s?s}", "address", &address, "port", &port))
 		return NULL;
+	if (!check_leg(router, port, complaint))
+		return NULL;
 	rows = router_show_neighs(router);
 	select_rows(rows, "address", address);
 	select_rows(rows, "port", port);
@@ -221,7 +269,9 @@ static json_t *neigh_add(struct router *router, json_t *arguments, struct compla
 
 	if (!request_neigh(arguments, true, &neigh, complaint))
 		return NULL;
-	return router_neigh_add(router, &neigh, &why) ? refuse(&why, complaint) : json_array();
+	return router_neigh_add(router, &neigh, &why)
+		       ? refuse_on(router, neigh.port, &why, complaint)
+		       : json_array();
 }
 
 /* Without a port in the request, the address has to be on one port only. */
@@ -256,7 +306,9 @@ static json_t *neigh_del(struct router *router, json_t *arguments, struct compla
 	if (!request_neigh(arguments, false, &neigh, complaint) ||
 	    !find_neigh_port(router, &neigh, complaint))
 		return NULL;
-	return router_neigh_del(router, &neigh, &why) ? refuse(&why, complaint) : json_array();
+	return router_neigh_del(router, &neigh, &why)
+		       ? refuse_on(router, neigh.port, &why, complaint)
+		       : json_array();
 }
 
 static json_t *neigh_flush(struct router *router, json_t *arguments, struct complaint *complaint)
@@ -264,6 +316,8 @@ static json_t *neigh_flush(struct router *router, json_t *arguments, struct comp
 	const char *port = NULL;
 
 	if (!unpack(arguments, complaint, "{s?s}", "port", &port))
+		return NULL;
+	if (!check_leg(router, port, complaint))
 		return NULL;
 	return json_pack("[{s:i}]", "flushed", router_neigh_flush(router, port));
 }
@@ -289,15 +343,22 @@ static bool check_names(struct router *router, const char *port, const char *bri
 static json_t *fdb_show(struct router *router, json_t *arguments, struct complaint *complaint)
 {
 	const char *mac = NULL, *port = NULL, *bridge = NULL;
+	struct mac wanted;
+	char text[18];
 	json_t *rows;
 
 	if (!unpack(arguments, complaint, "{s?s, s?s, s?s}", "mac", &mac, "port", &port, "bridge",
 		    &bridge))
 		return NULL;
+	if (mac && !config_parse_mac(mac, &wanted)) {
+		complain(complaint, 2, "such as 02:00:00:00:01:02", "\"%s\" is not a MAC address",
+			 mac);
+		return NULL;
+	}
 	if (!check_names(router, port, bridge, complaint))
 		return NULL;
 	rows = router_show_fdb(router);
-	select_rows(rows, "mac", mac);
+	select_rows(rows, "mac", mac ? config_format_mac(wanted, text) : NULL);
 	select_rows(rows, "port", port);
 	select_rows(rows, "bridge", bridge);
 	return rows;
@@ -310,8 +371,9 @@ static json_t *fdb_add(struct router *router, json_t *arguments, struct complain
 
 	if (!request_station(arguments, true, &station, complaint))
 		return NULL;
-	return router_fdb_add(router, station.mac, station.port, &why) ? refuse(&why, complaint)
-								       : json_array();
+	return router_fdb_add(router, station.mac, station.port, &why)
+		       ? refuse_on(router, station.port, &why, complaint)
+		       : json_array();
 }
 
 /* Named by its port, the entry has to be there; its bridge is then the port's. */

@@ -146,6 +146,22 @@ static bool read_source_address(struct config_reader *r, const struct yaml_node 
 	return check_subnet_ends(r, node, nat);
 }
 
+/* What is for the router itself is delivered as it came, so a rule cannot send anything there. */
+static bool check_foreign(struct config_reader *r, const struct yaml_node *node,
+			  const struct config_nat *nat)
+{
+	const struct subnet *own = subnet_find_own(&r->subnets, nat->to_first);
+	char buf[18];
+	if (!own)
+		return true;
+	diag_error(r->diag, yaml_place(node),
+		   "name a host; what listens in the router's namespace is asked at its own port",
+		   "to: %s is the router's own, on %s",
+		   config_format_address(nat->to_first, buf),
+		   subnet_port_name(r->config, own->port));
+	return false;
+}
+
 /* "192.168.10.3", "192.168.10.3:9999" or "192.168.10.3:9000-9010". */
 static bool read_destination(struct config_reader *r, const struct yaml_node *node,
 			     struct config_nat *nat)
@@ -168,7 +184,7 @@ static bool read_destination(struct config_reader *r, const struct yaml_node *no
 	nat->to_last = nat->to_first;
 	if (colon && !config_read_port_text(r, node, "to", colon + 1, &nat->to_port))
 		return false;
-	return check_subnet_ends(r, node, nat);
+	return check_subnet_ends(r, node, nat) && check_foreign(r, node, nat);
 }
 
 /* ---- masquerade, snat ---- */

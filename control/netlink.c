@@ -27,6 +27,7 @@ struct netlink {
 	struct link *links;
 	struct kernel_address *addresses;
 	int changes; /* enum netlink_change, since the last netlink_update() */
+	bool stale;  /* messages were lost, and not everything has been read since */
 };
 
 static void drop(struct netlink *nl)
@@ -209,6 +210,7 @@ int netlink_refresh(struct netlink *nl)
 	}
 	*nl = fresh;
 	nl->socket = before.socket;
+	nl->stale = before.stale;
 	nl->changes = NETLINK_LINKS | NETLINK_ADDRESSES;
 	drop(&before);
 	return 0;
@@ -250,26 +252,46 @@ int netlink_fd(const struct netlink *nl)
 	return mnl_socket_get_fd(nl->socket);
 }
 
-int netlink_update(struct netlink *nl)
+/* Reads the messages that wait. 0, -ENOBUFS: all are read, and some were lost; or -errno. */
+static int read_messages(struct netlink *nl)
 {
 	char buf[32768];
-	nl->changes = 0;
+	int lost = 0;
 	for (;;) {
 		ssize_t len = mnl_socket_recvfrom(nl->socket, buf, sizeof(buf));
 		int error = len < 0 ? -errno : 0;
 		if (error == -EAGAIN)
-			return nl->changes;
+			return lost;
 		if (error == -EINTR)
 			continue;
 		if (!error && mnl_cb_run(buf, len, 0, 0, note, nl) == MNL_CB_ERROR)
 			error = -ENOBUFS; /* a message we could not keep is a message lost */
-		if (error == -ENOBUFS || error == -ENOSPC) {
-			error = netlink_refresh(nl);
-			if (error)
-				return error;
-		} else if (error) {
+		if (error == -ENOBUFS || error == -ENOSPC)
+			lost = -ENOBUFS;
+		else if (error)
 			return error;
-		}
+	}
+}
+
+/*
+ * When messages are lost, those that wait are older than what was lost, and until all of
+ * them are read the kernel keeps no new ones (NETLINK_S_CONGESTED). So everything is read
+ * anew when none waits any more, never before.
+ */
+int netlink_update(struct netlink *nl)
+{
+	nl->changes = 0;
+	for (;;) {
+		int error = read_messages(nl);
+		if (error && error != -ENOBUFS)
+			return error;
+		nl->stale |= error == -ENOBUFS;
+		if (!nl->stale)
+			return nl->changes;
+		error = netlink_refresh(nl);
+		if (error)
+			return error;
+		nl->stale = false;
 	}
 }
 

@@ -110,11 +110,22 @@ static int probe_memlock(size_t pool_size, struct refusal *why)
 		(size_t)now.rlim_max / 1024, pool_size / 1024);
 }
 
+/* A port has about seven descriptors. The soft limit is only for those who select(2); we do not. */
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int probe_machine(size_t pool_size, struct refusal *why)
 {
 	struct utsname name;
 	if (uname(&name) < 0)
 		strcpy(name.release, "unknown");
+	raise_descriptors();
 	if (probe_privileges(why) < 0 || probe_memlock(pool_size, why) < 0 ||
 	    probe_xdp_socket(name.release, why) < 0)
 		return -1;

@@ -9,8 +9,8 @@
 #include "refusal.h"
 
 /*
- * Checks privileges, AF_XDP, BPF maps and XDP programs, and raises the limit of locked
- * memory. pool_size: bytes of frames that will be locked. 0, or -1 with *why, which names
+ * Checks privileges, AF_XDP, BPF maps and XDP programs, and raises the limits of locked
+ * memory and of open files. pool_size: bytes of frames that will be locked. 0, or -1 with *why, which names
  * the fix.
  */
 int probe_machine(size_t pool_size, struct refusal *why);

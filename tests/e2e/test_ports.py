@@ -3,6 +3,9 @@
 """test_ports.py - a port goes away under the running router, in each way there is: the others
 go on, it is reported, and it comes back by itself when it can."""
 import json
+import resource
+import signal
+import time
 
 from lib import Lab, command, main, must, test, wait_for
 
@@ -96,6 +99,23 @@ def someone_detaches_the_gate():
 
 
 @test
+def more_changes_than_the_kernel_keeps_for_us():
+    """What waits to be read when messages are lost is older than what was lost."""
+    with Lab("ab") as lab:
+        tsuji = lab.start_tsuji()
+        must(f"ip -n {lab.router} link add noise0 type veth peer name noise1")
+        tsuji.process.send_signal(signal.SIGSTOP)
+        must(f"ip -n {lab.router} link set r0 down")
+        noise = "link set noise0 up\nlink set noise0 down\n" * 1000
+        must(f"ip -n {lab.router} -batch -", input=noise)
+        must(f"ip -n {lab.router} link set r0 up")
+        time.sleep(2) # its carrier is told late, and must be among what is lost
+        tsuji.process.send_signal(signal.SIGCONT)
+        port_state(lab, "r0", "up")
+        tsuji.stop()
+
+
+@test
 def a_mtu_changes_while_running():
     with Lab("abc") as lab:
         lab.start_tsuji()
@@ -103,6 +123,20 @@ def a_mtu_changes_while_running():
         wait_for(lambda: lab.tsuji.show("port", "name")["r1"]["mtu"] == 1300, 10, "mtu")
         told = lab.run("a", "ping -M do -s 1400 -c 1 -W 2 192.168.0.2")
         assert "mtu = 1300" in told.stdout + told.stderr, told.stdout + told.stderr
+
+
+@test
+def a_soft_limit_of_descriptors_does_not_limit_the_ports():
+    """Of seven descriptors a port, a shell's usual 1024 would be enough for 140."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with Lab("abc") as lab:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (32, hard))
+        try:
+            tsuji = lab.start_tsuji()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        lab.must("a", PING + "192.168.2.2")
+        tsuji.stop()
 
 
 @test

@@ -1015,6 +1015,11 @@ static void new_addresses_are_those_of_hosts(void **state)
 		{DNAT("10.0.0"), {"5:55 \"10.0.0\" is not an IPv4 address"}},
 		{DNAT("224.0.0.1:80"), {"5:55 224.0.0.1 cannot be a host's address"}},
 		{DNAT("192.168.1.255:80"), {"5:55 192.168.1.255 is the broadcast address of r0's"}},
+		{DNAT("192.168.0.1:80"), {"5:55 to: 192.168.0.1 is the router's own, on r1"}},
+		{DNAT("192.168.1.1"), {"5:55 to: 192.168.1.1 is the router's own, on r0"}},
+		{"ports: {r1: {addresses: [192.168.0.1/24]}}\nbridges: {br0: {ports: [r2], addresses: "
+		 "[192.168.10.1/24]}}\nnat: [{action: dnat, in: r1, to: 192.168.10.1}]\n",
+		 {"3:34 to: 192.168.10.1 is the router's own, on br0"}},
 		{DNAT("10.0.0.1-10.0.0.9"), {"5:55 to: of a dnat rule is a single address"}},
 		{DNAT("10.0.0.1-10.0.0.9:80"), {"5:55 to: of a dnat rule is a single address"}},
 		{DNAT("\"10.0.0.1:\""), {"5:55 to: \"\" is not a port"}},

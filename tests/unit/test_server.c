@@ -137,9 +137,10 @@ unsigned router_neigh_flush(struct router *router, const char *port)
 json_t *router_show_fdb(struct router *router)
 {
 	(void)router;
-	return json_pack("[{s:s, s:s, s:s}, {s:s, s:s, s:s}]",
+	return json_pack("[{s:s, s:s, s:s}, {s:s, s:s, s:s}, {s:s, s:s, s:s}]",
 			 FDB_ROW("02:00:00:00:01:02", "r0", "br0"),
-			 FDB_ROW("02:00:00:00:01:02", "r1", "br1"));
+			 FDB_ROW("02:00:00:00:01:02", "r1", "br1"),
+			 FDB_ROW("02:00:00:00:01:ab", "r0", "br0"));
 }
 
 json_t *router_show_bridges(struct router *router)
@@ -480,9 +481,13 @@ static void shows_answer_rows(void **state)
 	       "{\"status\":0,\"rows\":[{\"to\":\"0.0.0.0/0\",\"type\":\"unicast\",\"port\":\"r1\","
 	       "\"state\":\"used\",\"metric\":0}]}");
 	expect(h, fd, "{\"command\":\"route\",\"arguments\":{\"port\":\"r7\"}}",
-	       "{\"status\":0,\"rows\":[]}");
+	       "{\"status\":1,\"error\":\"this router has no port \\\"r7\\\"\",\"hint\":\"did you "
+	       "mean r0?\"}");
 	expect(h, fd,
-	       "{\"command\":\"route\",\"arguments\":{\"to\":\"10.0.0.0/8\",\"port\":\"r7\"}}",
+	       "{\"command\":\"route\",\"arguments\":{\"to\":\"10.0.0.0/8\",\"port\":\"r0\"}}",
+	       "{\"status\":0,\"rows\":[]}");
+	expect_status(h, fd, "{\"command\":\"neigh\",\"arguments\":{\"port\":\"r7\"}}", 1);
+	expect(h, fd, "{\"command\":\"neigh\",\"arguments\":{\"port\":\"br0\"}}",
 	       "{\"status\":0,\"rows\":[]}");
 	expect_status(h, fd, "{\"command\":\"route\",\"arguments\":{\"to\":\"10.0.0.1/8\"}}", 2);
 	close(fd);
@@ -610,6 +615,13 @@ static void neighbours_are_added_and_deleted(void **state)
 		      1);
 	expect(h, fd, "{\"command\":\"neigh\",\"verb\":\"flush\",\"arguments\":{\"port\":\"r1\"}}",
 	       "{\"status\":0,\"rows\":[{\"flushed\":1}]}");
+	expect(h, fd, "{\"command\":\"neigh\",\"verb\":\"flush\",\"arguments\":{\"port\":\"r9\"}}",
+	       "{\"status\":1,\"error\":\"this router has no port \\\"r9\\\"\",\"hint\":\"did you "
+	       "mean r0?\"}");
+	expect_status(h, fd,
+		      "{\"command\":\"neigh\",\"verb\":\"flush\",\"arguments\":{\"port\":"
+		      "\"br1\"}}",
+		      0); /* its leg */
 	close(fd);
 }
 
@@ -627,7 +639,7 @@ static void stations_are_added_and_deleted(void **state)
 	expect(h, fd,
 	       "{\"command\":\"fdb\",\"verb\":\"add\",\"arguments\":"
 	       "{\"mac\":\"02:00:00:00:01:05\",\"port\":\"r9\"}}",
-	       "{\"status\":2,\"error\":\"there is no port r9\"}");
+	       "{\"status\":2,\"error\":\"there is no port r9\",\"hint\":\"did you mean r0?\"}");
 	expect_status(h, fd,
 		      "{\"command\":\"fdb\",\"verb\":\"add\",\"arguments\":"
 		      "{\"mac\":\"01:00:00:00:01:05\",\"port\":\"r1\"}}",
@@ -660,6 +672,10 @@ static void fdb_is_chosen_by_port_and_bridge(void **state)
 	       "\"br1\"}]}");
 	expect(h, fd, "{\"command\":\"fdb\",\"arguments\":{\"port\":\"r0\",\"bridge\":\"br1\"}}",
 	       "{\"status\":0,\"rows\":[]}");
+	expect(h, fd, "{\"command\":\"fdb\",\"arguments\":{\"mac\":\"02:00:00:00:01:AB\"}}",
+	       "{\"status\":0,\"rows\":[{\"mac\":\"02:00:00:00:01:ab\",\"port\":\"r0\",\"bridge\":"
+	       "\"br0\"}]}");
+	expect_status(h, fd, "{\"command\":\"fdb\",\"arguments\":{\"mac\":\"02:00\"}}", 2);
 	expect(h, fd, "{\"command\":\"fdb\",\"arguments\":{\"port\":\"r0\",\"bridge\":\"br2\"}}",
 	       "{\"status\":1,\"error\":\"this router has no bridge \\\"br2\\\"\",\"hint\":\"did "
 	       "you mean br0?\"}");
