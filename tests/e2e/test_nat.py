@@ -289,7 +289,8 @@ def show_flush_and_age():
         assert [r["protocol"] for r in wait_for(
             lambda: (lambda rows: len(rows) == 1 and rows)(tsuji.show("nat")),
             what="the end of the UDP sessions")] == ["tcp"]
-        raw.taps["b"].send(udp_back(first)) # the mapping is gone with them
+        raw.taps["b"].send(udp_back(first)) # the mapping is gone with them: it is the router's
+        assert raw.gather("b", 1)[0][34:36] == b"\3\3"
         tsuji.must("nat age 110m")
         play(raw, t.data()) # 2 h 4 min have not passed, and count anew from here
         tsuji.must("nat flush tcp")

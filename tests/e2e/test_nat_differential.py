@@ -167,6 +167,7 @@ def play_all(make_side):
     with Lab("abc", live=False) as lab:
         side = make_side(lab)
         player = Player(lab)
+        player.settle({name: [] for name in player.taps}) # the router has announced itself
         results = {}
         for case in nat_corpus.build(lab.hosts):
             try:
