@@ -122,6 +122,19 @@ static void read_frames(struct config_reader *r, const struct yaml_node *node)
 	r->config->frames = frames;
 }
 
+/* All ports have rings of frames from the one pool. node: where the number stands, or ports:. */
+static void check_frames(struct config_reader *r, const struct yaml_node *node)
+{
+	const struct config *config = r->config;
+	unsigned least = config->n_ports * CONFIG_FRAMES_PER_PORT;
+	char hint[64];
+	if (config->frames >= least || !node)
+		return;
+	snprintf(hint, sizeof(hint), "frames: %u, or more", least);
+	diag_error(r->diag, yaml_place(node), hint, "frames: %u are too few for %u ports",
+		   config->frames, config->n_ports);
+}
+
 static void read_session_time(struct config_reader *r, const struct yaml_node *node, unsigned key)
 {
 	unsigned *time_s = (unsigned *)((char *)&r->config->sessions + session_times[key].offset);
@@ -205,6 +218,8 @@ static void read_sections(struct config_reader *r, const struct yaml_node *node)
 		read_lanes(r, keys[LANES].value);
 	if (keys[FRAMES].value)
 		read_frames(r, keys[FRAMES].value);
+	check_frames(r, keys[FRAMES].value ? keys[FRAMES].value
+			: keys[PORTS].value ? keys[PORTS].value : keys[BRIDGES].value);
 }
 
 struct config *config_read_section(struct diag *diag, const struct yaml_node *node,

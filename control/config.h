@@ -10,6 +10,7 @@
 #include "../dataplane/wire.h"
 
 #define CONFIG_NAME_SIZE 16 /* interface names, as in IFNAMSIZ */
+#define CONFIG_FRAMES_PER_PORT 128 /* at least: what its rings hold when they are shortest */
 
 enum config_xdp { XDP_AUTO, XDP_NATIVE, XDP_GENERIC }; /* auto: native, else generic with a warning */
 

@@ -295,10 +295,7 @@ static int check_frames(const struct router *router, const struct config *config
 int ports_plan(struct router *router, const struct config *config, struct refusal *why)
 {
 	uint32_t ring_size = ports_ring_size(config->frames, config->n_ports);
-	if (!ring_size && config->n_ports)
-		return refusal_set(why, REFUSED_CONFIG,
-				   "frames: %u are too few for %u ports: at least %u",
-				   config->frames, config->n_ports, config->n_ports * 2 * RING_MIN);
+	static_assert(CONFIG_FRAMES_PER_PORT == 2 * RING_MIN, "config.c has counted the frames");
 	for (unsigned i = 0; i < config->n_ports; i++) {
 		const struct config_port *port = &config->ports[i];
 		struct router_port *rp = ports_find(&router->ports, port->name);

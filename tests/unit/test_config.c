@@ -326,8 +326,9 @@ static void routes_and_neighbours_may_be_on_a_bridge(void **state)
 	config_free(c);
 }
 
-/* n_listed ports under ports:, and a bridge of n_bridged others. */
-static struct config *read_many(struct diag *diag, unsigned n_listed, unsigned n_bridged)
+/* n_listed ports under ports:, and a bridge of n_bridged others. frames: 0: not said. */
+static struct config *read_many(struct diag *diag, unsigned n_listed, unsigned n_bridged,
+				unsigned frames)
 {
 	char *text = NULL;
 	size_t size = 0;
@@ -339,6 +340,8 @@ static struct config *read_many(struct diag *diag, unsigned n_listed, unsigned n
 	for (unsigned i = 0; i < n_bridged; i++)
 		fprintf(out, "b%u, ", i);
 	fputs("r0]}\n", out);
+	if (frames)
+		fprintf(out, "frames: %u\n", frames);
 	fclose(out);
 	struct config *config = read_text(diag, text);
 	free(text);
@@ -349,24 +352,49 @@ static void ports_and_bridges_are_256_together(void **state)
 {
 	(void)state;
 	struct diag diag;
-	struct config *c = read_many(&diag, 100, 155);
+	struct config *c = read_many(&diag, 100, 155, 32768);
 	assert_non_null(c);
 	assert_int_equal(c->n_ports + c->n_bridges, 256);
 	assert_int_equal(c->bridges[0].n_ports, 156);
 	config_free(c);
 	diag_fini(&diag);
 
-	assert_null(read_many(&diag, 100, 158));
+	assert_null(read_many(&diag, 100, 158, 32768));
 	assert_int_equal(diag.n_errors, 1);
 	assert_string_equal(diag.entries[0].message,
 			    "b155 is one too many: at most 256 ports and bridges together");
 	diag_fini(&diag);
 
-	assert_null(read_many(&diag, 256, 1));
+	assert_null(read_many(&diag, 256, 1, 32768));
 	assert_int_equal(diag.n_errors, 1);
 	assert_int_equal(diag.entries[0].at.line, 259);
 	assert_string_equal(diag.entries[0].message,
 			    "br0 is one too many: at most 256 ports and bridges together");
+	diag_fini(&diag);
+}
+
+static void each_port_needs_frames(void **state)
+{
+	(void)state;
+	struct diag diag;
+	config_free(read_many(&diag, 100, 28, 0));
+	assert_int_equal(diag.n_errors, 0);
+	diag_fini(&diag);
+
+	assert_null(read_many(&diag, 100, 29, 0));
+	assert_int_equal(diag.n_errors, 1);
+	assert_int_equal(diag.entries[0].at.line, 2); /* what ports: lists */
+	assert_string_equal(diag.entries[0].message, "frames: 16384 are too few for 129 ports");
+	assert_string_equal(diag.entries[0].hint, "frames: 16512, or more");
+	diag_fini(&diag);
+
+	assert_null(read_many(&diag, 100, 29, 16448));
+	assert_int_equal(diag.n_errors, 1);
+	assert_int_equal(diag.entries[0].at.line, 104);
+	diag_fini(&diag);
+
+	config_free(read_many(&diag, 100, 29, 16512));
+	assert_int_equal(diag.n_errors, 0);
 	diag_fini(&diag);
 }
 
@@ -1483,6 +1511,7 @@ int main(void)
 		cmocka_unit_test(file_may_have_nothing_but_a_bridge),
 		cmocka_unit_test(routes_and_neighbours_may_be_on_a_bridge),
 		cmocka_unit_test(ports_and_bridges_are_256_together),
+		cmocka_unit_test(each_port_needs_frames),
 		cmocka_unit_test(sample_file_is_read_whole),
 		cmocka_unit_test(nat_rules_keep_what_the_file_says),
 		cmocka_unit_test(filter_rules_keep_what_the_file_says),
