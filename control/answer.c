@@ -8,6 +8,8 @@
  * rows for the sake of one.
  */
 #include "answer.h"
+#include "log.h"
+#include "settings.h"
 
 #include "../dataplane/packet.h"
 
@@ -505,6 +507,35 @@ static json_t *stats_show(struct router *router, json_t *arguments, struct compl
 	return json_pack("[o]", router_show_stats(router));
 }
 
+/* -- set -- */
+
+static json_t *set_now(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	struct config_lanes lanes = *router_lanes(router);
+	const char *name = NULL, *value = NULL;
+	json_error_t error;
+	json_t *rows;
+
+	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s?s, s?s}", "name", &name, "value",
+			   &value) ||
+	    (value && !name)) {
+		complain(complaint, 2, "set takes name and value, or name, or nothing",
+			 "malformed request");
+		return NULL;
+	}
+	if (name && !settings_check_name(name, complaint))
+		return NULL;
+	if (value && !settings_set(&lanes, name, value, complaint))
+		return NULL;
+	if (value) {
+		log_info("set %s %s", name, value);
+		router_set_lanes(router, &lanes);
+	}
+	rows = settings_rows(&lanes);
+	select_rows(rows, "name", name);
+	return rows;
+}
+
 static const struct handler {
 	const char *command, *verb;
 	json_t *(*run)(struct router *router, json_t *arguments, struct complaint *complaint);
@@ -520,6 +551,7 @@ static const struct handler {
 	{"bridge", "show", bridge_show}, {"nat", "show", nat_show},
 	{"nat", "rules", nat_rules},	 {"nat", "flush", nat_flush},
 	{"nat", "age", nat_age},	 {"filter", "show", filter_show},
+	{"set", "now", set_now},
 };
 
 json_t *answer_request(struct router *router, const char *command, const char *verb,

@@ -18,6 +18,7 @@
  * tables only; the old ones are freed after its grace period.
  */
 #include "router.h"
+#include "lanes.h"
 #include "log.h"
 #include "neighbours.h"
 #include "state.h"
@@ -236,7 +237,7 @@ static void commit(struct router *router, struct config *config, struct next *ne
 	prune_live_routes(router);
 	changes->neighbours = neighbours_follow(router, old, old_table);
 	follow_table(router, old_table);
-	ports_choose_lanes(router);
+	lanes_renew(router);
 	sessions_follow(router);
 	ports_table_free(old_table);
 	fib_free(old_fib);
@@ -350,6 +351,7 @@ void router_stop(struct router *router)
 		if (router->ports.port[i]) {
 			lane_port_close(router->ports.port[i]->lanes);
 			xsk_port_close(router->ports.port[i]->xsk);
+			lanes_restore(router->ports.port[i]);
 		}
 		free(router->ports.port[i]);
 		free(router->bridges.bridge[i]);
@@ -418,13 +420,16 @@ int router_netlink_fd(const struct router *router)
 
 void router_netlink_ready(struct router *router)
 {
-	if (router->netdev && netdev_update(router->netdev))
-		ports_choose_lanes(router);
+	bool far_ends = router->netdev && netdev_update(router->netdev);
+	if (far_ends) /* at once: until then bursts to them vanish */
+		lanes_choose(router, true);
 	int changes = netlink_update(router->netlink);
 	if (changes < 0)
 		log_error("netlink: %s", strerror(-changes));
 	if (changes > 0)
 		follow(router, changes & NETLINK_ADDRESSES, false);
+	if (changes > 0 && changes & NETLINK_LINKS)
+		lanes_choose(router, true);
 }
 
 void router_tick(struct router *router)
@@ -435,8 +440,21 @@ void router_tick(struct router *router)
 		if (router->ports.port[i] && router->ports.port[i]->xsk)
 			xsk_port_refresh_stats(router->ports.port[i]->xsk);
 	bridges_watch(router);
-	ports_choose_lanes(router);
+	lanes_choose(router, false);
 	follow_sockets(router);
+}
+
+/* -- live settings -- */
+
+const struct config_lanes *router_lanes(const struct router *router)
+{
+	return &router->config->lanes;
+}
+
+void router_set_lanes(struct router *router, const struct config_lanes *lanes)
+{
+	router->config->lanes = *lanes;
+	lanes_renew(router);
 }
 
 /* -- live routes -- */

@@ -28,8 +28,11 @@ struct lane_port *lane_port_open(struct xsk_port *port, struct burst_lane *burst
 void lane_port_close(struct lane_port *lanes); /* NULL is fine; before its xsk_port is closed */
 struct io *lane_port_io(struct lane_port *lanes);
 struct xsk_port *lane_port_xsk(const struct lane_port *lanes);
-/* What it may use from the next turn on: bursts vanish unless the far end takes them (control/netdev.h). */
-void lane_port_set(struct lane_port *lanes, enum lane_choice choice);
+/*
+ * What it may use from the next turn on: bursts vanish unless the far end takes them
+ * (control/netdev.h). burst_min: packets from which LANE_AUTO bursts.
+ */
+void lane_port_set(struct lane_port *lanes, enum lane_choice choice, uint32_t burst_min);
 /* "socket" or "burst": what it may use now. */
 const char *lane_port_name(const struct lane_port *lanes);
 
