@@ -368,6 +368,34 @@ static void offload_corrupt_marked_packet_stays_corrupt(void **state)
 	assert_int_not_equal(sum, 0xffff);
 }
 
+static void offload_tcp_sum_is_right_only_from_a_right_beginning(void **state)
+{
+	(void)state;
+	static struct sample s;
+	for (unsigned i = 0; i < 2 * ARRAY_SIZE(builders); i++) {
+		builders[i / 2](&s, 40);
+		open_up(&s, modes[i % 2]);
+		assert_true(offload_complete(&s.p));
+		assert_int_equal(s.p.tcp_sum_right, s.field_at - s.l4_at == TCP_FIELD);
+	}
+	build_tcp(&s, 40);
+	open_up(&s, PACKET_PARTIAL); /* an address or the beginning itself broke */
+	s.bytes[ETH_LEN + 15] ^= 1;
+	assert_true(offload_complete(&s.p));
+	assert_false(s.p.tcp_sum_right);
+	open_up(&s, PACKET_PARTIAL);
+	s.bytes[s.field_at] ^= 1;
+	assert_true(offload_complete(&s.p));
+	assert_false(s.p.tcp_sum_right);
+	open_up(&s, PACKET_PARTIAL); /* the mark is on some other field */
+	s.p.csum_start += 2;
+	assert_true(offload_complete(&s.p));
+	assert_false(s.p.tcp_sum_right);
+	open_up(&s, 0);
+	assert_false(offload_complete(&s.p));
+	assert_false(s.p.tcp_sum_right);
+}
+
 static void offload_finished_packet_that_looks_open_keeps_its_bytes(void **state)
 {
 	(void)state;
@@ -667,6 +695,7 @@ int main(void)
 		cmocka_unit_test(offload_tcp_result_of_zero_stays_zero),
 		cmocka_unit_test(offload_unmarked_finished_or_corrupt_packet_is_left_alone),
 		cmocka_unit_test(offload_corrupt_marked_packet_stays_corrupt),
+		cmocka_unit_test(offload_tcp_sum_is_right_only_from_a_right_beginning),
 		cmocka_unit_test(offload_finished_packet_that_looks_open_keeps_its_bytes),
 		cmocka_unit_test(offload_udp_without_checksum_is_left_alone),
 		cmocka_unit_test(offload_unmarked_fragments_are_left_alone),
