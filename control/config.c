@@ -25,9 +25,10 @@ static const char *const file_keys[] = {
 	NULL,
 };
 
-enum { LANE_TRANSMIT, LANE_FLOW_CACHE, LANE_FAR_END, N_LANE_KEYS };
+enum { LANE_TRANSMIT, LANE_GSO, LANE_FLOW_CACHE, LANE_FAR_END, N_LANE_KEYS };
 static const char *const lane_keys[] = {
 	[LANE_TRANSMIT] = "transmit",
+	[LANE_GSO] = "gso",
 	[LANE_FLOW_CACHE] = "flow-cache",
 	[LANE_FAR_END] = "far-end",
 	NULL,
@@ -99,6 +100,8 @@ static void read_lanes(struct config_reader *r, const struct yaml_node *node)
 	if (keys[LANE_TRANSMIT].value &&
 	    yaml_read_choice(r->diag, keys[LANE_TRANSMIT].value, "transmit", transmit_words, &word))
 		config->lanes.transmit = word;
+	if (keys[LANE_GSO].value)
+		yaml_read_switch(r->diag, keys[LANE_GSO].value, "gso", &config->lanes.gso);
 	if (keys[LANE_FLOW_CACHE].value)
 		yaml_read_switch(r->diag, keys[LANE_FLOW_CACHE].value, "flow-cache",
 				 &config->lanes.flow_cache);
@@ -214,6 +217,7 @@ struct config *config_read_section(struct diag *diag, const struct yaml_node *no
 	struct config *config = config_alloc(diag, 1, sizeof(*config));
 	if (!config)
 		return NULL;
+	config->lanes.gso = true;
 	config->lanes.flow_cache = true;
 	config->lanes.far_end_prepare = far_end_prepare;
 	config->frames = FRAMES_DEFAULT;

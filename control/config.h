@@ -132,6 +132,7 @@ struct config {
 	struct config_sessions sessions;
 	struct {
 		enum config_transmit transmit; /* auto */
+		bool gso;                      /* on; counts with transmit: auto only */
 		bool flow_cache;               /* on */
 		bool far_end_prepare;          /* leave */
 	} lanes;

@@ -179,6 +179,9 @@ static int attach(struct router *router, struct router_port *rp, const struct li
 	}
 	rp->ifindex = link->ifindex;
 	rp->bridged = wanted.bridged;
+	if (!lane_port_has_gso(rp->lanes))
+		log_warning("port %s: the kernel gives no packet socket: TCP segments are not put together",
+			    config->name);
 	if (config->xdp == XDP_AUTO && !xsk_port_is_native(rp->xsk))
 		log_warning("port %s: %s", config->name,
 			    error->text[0] ? error->text : "generic XDP, which is slower");
@@ -444,6 +447,7 @@ static const char *why_no_burst(const struct router *router, const struct router
 void ports_choose_lanes(struct router *router)
 {
 	bool wanted = router->config->lanes.transmit == TRANSMIT_BURST;
+	bool gso = router->config->lanes.transmit == TRANSMIT_AUTO && router->config->lanes.gso;
 	struct router_port *rp;
 	for (unsigned i = 0; (rp = next_port(&router->ports, &i));) {
 		rp->lane_reason = why_no_burst(router, rp);
@@ -451,6 +455,7 @@ void ports_choose_lanes(struct router *router)
 			lane_port_set(rp->lanes, rp->lane_reason ? LANE_SOCKET
 						 : wanted	 ? LANE_BURST
 								 : LANE_AUTO);
+		rp->gso = rp->lanes && lane_port_coalesce(rp->lanes, gso);
 	}
 }
 

@@ -44,6 +44,7 @@ struct router_port {
 	struct xsk_port *xsk;   /* NULL while lost */
 	struct lane_port *lanes; /* its ways out; NULL while lost */
 	const char *lane_reason; /* why it may not burst; NULL: it may */
+	bool gso;               /* it uses the GSO lane */
 	bool bridged;           /* as it is open: every frame is taken */
 	bool reopen;            /* in the configuration being tried it is open otherwise */
 	bool flush;             /* it went down: what was learnt there is to be forgotten */

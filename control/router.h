@@ -41,9 +41,9 @@ void router_tick(struct router *router);
 
 /*
  * port: name, number, state ("up", "down", "lost"), reason, ifindex, mac, mtu, addresses
- * (one string, space-separated), xdp ("native", "generic", null while lost), lane ("socket", "burst"), lane_reason (why it may not burst, null), rx_packets,
+ * (one string, space-separated), xdp ("native", "generic", null while lost), lane ("socket", "burst"), lane_reason (why it may not burst, null), gso (whether TCP is coalesced), rx_packets,
  * rx_bytes, tx_packets, tx_bytes, rx_dropped, tx_dropped, rx_partial, gate_passed,
- * tx_kicks, tx_again, tx_busy, tx_nobufs, tx_netdown, tx_error, rx_ring_full, rx_fill_empty,
+ * gso_calls, gso_packets, gso_errors, tx_kicks, tx_again, tx_busy, tx_nobufs, tx_netdown, tx_error, rx_ring_full, rx_fill_empty,
  * losses (times it was up and then was not), bridge, mirror (names, or null), flags ("learning
  * off flood off isolated on", of those that are so). reason is null while it is up. state
  * "blocked", with its reason: up, but loop guard lets nothing through.

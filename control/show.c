@@ -67,6 +67,9 @@ static void put_counters(const struct router *router, json_t *row, const struct 
 	COUNTER(tx_dropped);
 	COUNTER(rx_partial);
 	json_object_set_new(row, "gate_passed", number(rp->gate_passed + gate.passed));
+	COUNTER(gso_calls);
+	COUNTER(gso_packets);
+	COUNTER(gso_errors);
 	COUNTER(tx_kicks);
 	COUNTER(tx_again);
 	COUNTER(tx_busy);
@@ -136,6 +139,7 @@ json_t *router_show_ports(struct router *router)
 				    json_string(rp->lanes ? lane_port_name(rp->lanes) : "socket"));
 		json_object_set_new(row, "lane_reason",
 				    rp->lane_reason ? json_string(rp->lane_reason) : json_null());
+		json_object_set_new(row, "gso", json_boolean(rp->gso));
 		put_counters(router, row, rp);
 		json_array_append_new(rows, row);
 	}
