@@ -10,6 +10,8 @@
  */
 #include "lane.h"
 
+#include "offload.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
@@ -44,6 +46,14 @@ static unsigned lane_rx(struct io *io, struct packet **packets, unsigned max)
 	return io_rx(socket_of((struct lane_port *)io), packets, max);
 }
 
+/* Finishes the checksums that were left open in case their segments would be coalesced. */
+static void complete(struct packet *const *packets, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (packets[i]->flags & PACKET_PARTIAL)
+			offload_complete(packets[i]);
+}
+
 static unsigned lane_tx(struct io *io, struct packet *const *packets, unsigned n)
 {
 	struct lane_port *lanes = (struct lane_port *)io;
@@ -51,6 +61,8 @@ static unsigned lane_tx(struct io *io, struct packet *const *packets, unsigned n
 	n = min_u32(n, min_u32(xsk_port_room(lanes->xsk), BURST_MAX) - lanes->n);
 	memcpy(lanes->gathered + lanes->n, packets, n * sizeof(*packets));
 	lanes->n += n;
+	if (!load_shared(&lanes->coalesce)) /* now: their bytes are still in the cache */
+		complete(packets, n);
 	return n;
 }
 
@@ -116,6 +128,7 @@ static void lane_turn(struct io *io)
 	if (lanes->n && load_shared(&lanes->coalesce) && !io_waits(socket_of(lanes)))
 		lanes->n = gso_send(lanes->gso, lanes->gathered, lanes->n);
 	if (lanes->n) {
+		complete(lanes->gathered, lanes->n);
 		if (lanes->n >= load_shared(&lanes->burst_min) && !io_waits(socket_of(lanes)) && !backs_off(lanes))
 			done = send_burst(lanes);
 		if (done < lanes->n)
@@ -129,7 +142,7 @@ static void lane_turn(struct io *io)
 static bool lane_waits(struct io *io) { return io_waits(socket_of((struct lane_port *)io)); }
 
 static const struct io_ops lane_ops = {
-	.rx = lane_rx, .tx = lane_tx, .turn = lane_turn, .waits = lane_waits,
+	.rx = lane_rx, .tx = lane_tx, .turn = lane_turn, .waits = lane_waits, .completes = true,
 };
 
 /* -- control's side --------------------------------------------------------------- */

@@ -15,6 +15,7 @@
  *
  * The receiver does not check the sum of such a frame, which is partial. So a run holds
  * only segments whose sum is right for certain (tcp_sum_right): nothing corrupt is repaired.
+ * They may come with the sum still open (offload_leave()), which is then never computed.
  *
  * Order within a flow is kept by sending all of it, or none, by this lane: what lies between
  * its runs goes as a frame of its own through the same socket. Flows share a port, not an
@@ -27,6 +28,7 @@
 #include "lane_gso.h"
 
 #include "csum.h"
+#include "offload.h"
 #include "../bpf/shared.h"
 
 #include <errno.h>
@@ -257,6 +259,8 @@ static bool send_item(const struct gso_lane *lane, struct packet *const *packets
 	struct gso_head head;
 
 	if (n == 1) {
+		if (packets[0]->flags & PACKET_PARTIAL)
+			offload_complete(packets[0]);
 		head.hint = (struct virtio_net_hdr){.gso_type = VIRTIO_NET_HDR_GSO_NONE};
 		parts[1] = (struct iovec){packets[0]->data, packets[0]->len};
 	} else {

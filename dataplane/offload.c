@@ -203,3 +203,21 @@ bool offload_complete(struct packet *p)
 		return complete_unmarked(p);
 	return false;
 }
+
+bool offload_leave(struct packet *p)
+{
+	struct layout l;
+
+	if (!parse(p, &l) || l.protocol != PROTO_TCP || l.fragment ||
+	    l.end - l.start < sizeof(struct tcp_hdr))
+		return false;
+	if (p->flags & PACKET_UNKNOWN) {
+		p->csum_start = (uint16_t)l.start;
+		p->csum_offset = offsetof(struct tcp_hdr, checksum);
+	}
+	if (!marks_tcp(p, &l))
+		return false;
+	p->flags = (uint8_t)((p->flags & ~PACKET_UNKNOWN) | PACKET_PARTIAL);
+	p->tcp_sum_right = true;
+	return true;
+}

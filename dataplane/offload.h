@@ -33,4 +33,10 @@
  */
 bool offload_complete(struct packet *p);
 
+/*
+ * True where p is a TCP segment that may stay open until it is sent (io.h), because completing
+ * makes its checksum right: it is PACKET_PARTIAL then, with tcp_sum_right. False: complete it.
+ */
+bool offload_leave(struct packet *p);
+
 #endif
