@@ -25,10 +25,11 @@ static const char *const file_keys[] = {
 	NULL,
 };
 
-enum { LANE_TRANSMIT, LANE_BURST_MIN, LANE_FLOW_CACHE, LANE_FAR_END, N_LANE_KEYS };
+enum { LANE_TRANSMIT, LANE_BURST_MIN, LANE_GSO, LANE_FLOW_CACHE, LANE_FAR_END, N_LANE_KEYS };
 static const char *const lane_keys[] = {
 	[LANE_TRANSMIT] = "transmit",
 	[LANE_BURST_MIN] = "burst-min",
+	[LANE_GSO] = "gso",
 	[LANE_FLOW_CACHE] = "flow-cache",
 	[LANE_FAR_END] = "far-end",
 	NULL,
@@ -104,6 +105,8 @@ static void read_lanes(struct config_reader *r, const struct yaml_node *node)
 	if (keys[LANE_BURST_MIN].value)
 		yaml_read_number(r->diag, keys[LANE_BURST_MIN].value, "burst-min", 1,
 				 BURST_MIN_MOST, &config->lanes.burst_min);
+	if (keys[LANE_GSO].value)
+		yaml_read_switch(r->diag, keys[LANE_GSO].value, "gso", &config->lanes.gso);
 	if (keys[LANE_FLOW_CACHE].value)
 		yaml_read_switch(r->diag, keys[LANE_FLOW_CACHE].value, "flow-cache",
 				 &config->lanes.flow_cache);
@@ -236,6 +239,7 @@ struct config *config_read_section(struct diag *diag, const struct yaml_node *no
 	if (!config)
 		return NULL;
 	config->lanes.burst_min = BURST_MIN_DEFAULT;
+	config->lanes.gso = true;
 	config->lanes.flow_cache = true;
 	config->lanes.far_end_prepare = far_end_prepare;
 	config->frames = FRAMES_DEFAULT;

@@ -128,6 +128,7 @@ enum { BURST_MIN_DEFAULT = 40, BURST_MIN_MOST = 2048 };
 struct config_lanes { /* `tsuji set` changes them while the router runs: settings.h */
 	enum config_transmit transmit; /* auto */
 	unsigned burst_min;            /* packets from which transmit: auto bursts; 40 */
+	bool gso;                      /* on; counts with transmit: auto only */
 	bool flow_cache;               /* on */
 	bool far_end_prepare;          /* leave */
 };

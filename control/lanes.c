@@ -173,6 +173,7 @@ static void choose(struct router *router, struct router_port *rp)
 	bool may = wants_bursts(router) && rp->takes_bursts;
 	if (rp->lanes)
 		lane_port_set(rp->lanes, may ? wanted : LANE_SOCKET, lanes->burst_min);
+	rp->gso = rp->lanes && lane_port_coalesce(rp->lanes, lanes->gso && lanes->transmit == TRANSMIT_AUTO);
 	why_no_burst(router, rp, reason, sizeof(reason));
 	if (strcmp(reason, rp->lane_reason) == 0)
 		return;

@@ -183,6 +183,9 @@ static int attach(struct router *router, struct router_port *rp, const struct li
 	rp->far_sought = false;
 	rp->ifindex = link->ifindex;
 	rp->bridged = wanted.bridged;
+	if (!lane_port_has_gso(rp->lanes))
+		log_warning("port %s: the kernel gives no packet socket: TCP segments are not put together",
+			    config->name);
 	if (!xsk_port_is_native(rp->xsk))
 		log_warning("port %s: %s; there, what a host sends in one piece for its card to cut "
 			    "(TSO) is lost: ethtool -K IFACE tso off, at the far end",

@@ -45,7 +45,8 @@ void router_tick(struct router *router);
  * "burst"), lane_reason (why it may not burst, or null), far_end ("host2:eth0"; null: not known,
  * or not looked for while it bursts), far_end_prepared (true: GRO there was switched on by us),
  * rx_packets, rx_bytes, tx_packets, tx_bytes, rx_dropped, tx_dropped, rx_partial, gate_passed,
- * socket_packets (of tx_packets), tx_kicks (calls of the socket lane), burst_packets,
+ * gso (whether TCP is coalesced), gso_calls, gso_packets,
+ * gso_errors, socket_packets (of tx_packets), tx_kicks (calls of the socket lane), burst_packets,
  * burst_calls, burst_errors (calls that failed), burst_lost (of burst_packets: not taken at the
  * far end), tx_again, tx_busy, tx_nobufs, tx_netdown, tx_error, rx_ring_full, rx_fill_empty,
  * rx_too_long, losses (times it was up and then was not), bridge, mirror (names, or null), flags ("learning

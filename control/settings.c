@@ -9,7 +9,9 @@
 #include <ctype.h>
 #include <stdlib.h>
 
-enum { TRANSMIT, BURST_MIN, FAR_END, N_SETTINGS };
+enum { TRANSMIT, BURST_MIN, GSO, FAR_END, N_SETTINGS };
+
+static const char *const switch_words[] = {"off", "on", NULL};
 
 static const struct {
 	const char *name;
@@ -18,6 +20,7 @@ static const struct {
 } settings[] = {
 	[TRANSMIT] = {"lanes.transmit", config_transmit_words, 0, 0},
 	[BURST_MIN] = {"lanes.burst-min", NULL, 1, BURST_MIN_MOST},
+	[GSO] = {"lanes.gso", switch_words, 0, 0},
 	[FAR_END] = {"lanes.far-end", config_far_end_words, 0, 0},
 };
 
@@ -28,6 +31,8 @@ static unsigned get(const struct config_lanes *lanes, unsigned setting)
 		return lanes->transmit;
 	case BURST_MIN:
 		return lanes->burst_min;
+	case GSO:
+		return lanes->gso;
 	default:
 		return lanes->far_end_prepare;
 	}
@@ -41,6 +46,9 @@ static void put(struct config_lanes *lanes, unsigned setting, unsigned value)
 		break;
 	case BURST_MIN:
 		lanes->burst_min = value;
+		break;
+	case GSO:
+		lanes->gso = value;
 		break;
 	case FAR_END:
 		lanes->far_end_prepare = value;

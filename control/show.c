@@ -75,6 +75,9 @@ static void put_counters(const struct router *router, json_t *row, const struct 
 	COUNTER(rx_partial);
 	json_object_set_new(row, "gate_passed", number(rp->gate_passed + gate.passed));
 	json_object_set_new(row, "socket_packets", number(by_socket(now) - by_socket(base)));
+	COUNTER(gso_calls);
+	COUNTER(gso_packets);
+	COUNTER(gso_errors);
 	COUNTER(tx_kicks);
 	COUNTER(burst_packets);
 	COUNTER(burst_calls);
@@ -161,6 +164,7 @@ json_t *router_show_ports(struct router *router)
 			!rp->xsk ? json_null()
 				 : json_string(xsk_port_is_native(rp->xsk) ? "native" : "generic"));
 		put_lane(row, rp);
+		json_object_set_new(row, "gso", json_boolean(rp->gso));
 		put_counters(router, row, rp);
 		json_array_append_new(rows, row);
 	}

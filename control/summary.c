@@ -122,7 +122,7 @@ static size_t say_bridges(const struct config *old, const struct config *now, ch
 static size_t changed_lanes(const struct config *a, const struct config *b)
 {
 	return (a->lanes.transmit != b->lanes.transmit) +
-	       (a->lanes.burst_min != b->lanes.burst_min) +
+	       (a->lanes.burst_min != b->lanes.burst_min) + (a->lanes.gso != b->lanes.gso) +
 	       (a->lanes.flow_cache != b->lanes.flow_cache) +
 	       (a->lanes.far_end_prepare != b->lanes.far_end_prepare);
 }

@@ -293,6 +293,8 @@ void table_ports(FILE *out, const json_t *rows, bool statistics)
 		put_word(out, "lane", text_of(port, "lane"));
 		if (*text_of(port, "lane_reason"))
 			fprintf(out, " (%s)", text_of(port, "lane_reason"));
+		if (json_is_true(json_object_get(port, "gso")))
+			put_word(out, "gso", "on");
 		if (*text_of(port, "addresses"))
 			fprintf(out, "\n    addresses %s", text_of(port, "addresses"));
 		put_place(out, port);

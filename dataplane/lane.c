@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * lane - a port's lanes: packets are gathered during a turn and sent at its end, by the
- * cheaper of the two (the drawing of what each costs is in the README's measurements).
+ * lane - a port's lanes: packets are gathered during a turn and sent at its end. TCP flows
+ * that can be coalesced go first, by the GSO lane; what is left by the cheaper of the other
+ * two (the drawing of what each costs is in the README's measurements).
  *
  * What is gathered never exceeds the room of the transmit ring, so that the socket lane
  * can take all of it whichever lane was meant: a port that loses its burst lane between
@@ -10,6 +11,7 @@
 #include "lane.h"
 
 #include "lane_pace.h"
+#include "offload.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -19,10 +21,12 @@ struct lane_port {
 	struct io io;
 	struct xsk_port *xsk;
 	struct burst_lane *burst; /* NULL: this port has none */
+	struct gso_lane *gso;     /* NULL: this kernel has none */
 	struct frame_pool *pool;
 	struct port_stats *stats;
 	uint16_t number;
 	struct lane_pace pace;
+	bool coalesce; /* written by control: use the GSO lane; false without one */
 	unsigned n;
 	struct packet *gathered[BURST_MAX];
 };
@@ -37,6 +41,14 @@ static unsigned lane_rx(struct io *io, struct packet **packets, unsigned max)
 	return io_rx(socket_of((struct lane_port *)io), packets, max);
 }
 
+/* Finishes the checksums that were left open in case their segments would be coalesced. */
+static void complete(struct packet *const *packets, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (packets[i]->flags & PACKET_PARTIAL)
+			offload_complete(packets[i]);
+}
+
 static unsigned lane_tx(struct io *io, struct packet *const *packets, unsigned n)
 {
 	struct lane_port *lanes = (struct lane_port *)io;
@@ -44,6 +56,8 @@ static unsigned lane_tx(struct io *io, struct packet *const *packets, unsigned n
 	n = min_u32(n, min_u32(xsk_port_room(lanes->xsk), BURST_MAX) - lanes->n);
 	memcpy(lanes->gathered + lanes->n, packets, n * sizeof(*packets));
 	lanes->n += n;
+	if (!load_shared(&lanes->coalesce)) /* now: their bytes are still in the cache */
+		complete(packets, n);
 	return n;
 }
 
@@ -113,7 +127,10 @@ static void lane_turn(struct io *io)
 	struct lane_port *lanes = (struct lane_port *)io;
 	unsigned done = 0;
 
+	if (lanes->n && load_shared(&lanes->coalesce) && !io_waits(socket_of(lanes)))
+		lanes->n = gso_send(lanes->gso, lanes->gathered, lanes->n);
 	if (lanes->n) {
+		complete(lanes->gathered, lanes->n);
 		if (may_burst(lanes))
 			done = send_burst(lanes);
 		if (done < lanes->n)
@@ -134,6 +151,7 @@ static const struct io_ops lane_ops = {
 	.tx = lane_tx,
 	.turn = lane_turn,
 	.waits = lane_waits,
+	.completes = true,
 };
 
 /* -- control's side --------------------------------------------------------------- */
@@ -160,6 +178,7 @@ struct lane_port *lane_port_open(struct xsk_port *port, struct burst_lane *burst
 		errno = -code;
 		return NULL;
 	}
+	(void)gso_lane_open(&lanes->gso, config); /* everything works without it */
 	return lanes;
 }
 
@@ -170,6 +189,7 @@ void lane_port_close(struct lane_port *lanes)
 	assert(!lanes->n);
 	if (lanes->burst)
 		burst_set_port(lanes->burst, lanes->number, 0);
+	gso_lane_close(lanes->gso);
 	free(lanes);
 }
 
@@ -190,6 +210,16 @@ void lane_port_set(struct lane_port *lanes, enum lane_choice choice, uint32_t bu
 
 	store_shared(&lanes->pace.burst_min, may ? least : UINT32_MAX);
 }
+
+bool lane_port_coalesce(struct lane_port *lanes, bool wanted)
+{
+	bool may = lanes->gso && wanted;
+
+	store_shared(&lanes->coalesce, may);
+	return may;
+}
+
+bool lane_port_has_gso(const struct lane_port *lanes) { return lanes->gso != NULL; }
 
 const char *lane_port_name(const struct lane_port *lanes)
 {

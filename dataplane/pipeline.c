@@ -84,10 +84,11 @@ static void drop(struct pipeline *pl, struct packet *p, struct vector *errors)
 	end(pl, p);
 }
 
-/* Bridged frames leave as they came, but for a checksum left to hardware. */
+/* Bridged frames leave as they came, but for a checksum left to hardware; some ports finish it. */
 static void put(struct pipeline *pl, struct packet *p)
 {
-	if (p->flags & (PACKET_PARTIAL | PACKET_UNKNOWN))
+	if (p->flags & (PACKET_PARTIAL | PACKET_UNKNOWN) &&
+	    !(port_completes(port_get(pl->ports, p->decision.port_out)) && offload_leave(p)))
 		offload_complete(p);
 	egress_put(&pl->egress, p, pl->now_ns);
 }

@@ -70,7 +70,7 @@ static const char whole_file[] =
 	"neighbours:\n"
 	"  - {address: 192.168.1.2, mac: \"02:00:00:00:01:02\", port: r0}\n"
 	"  - {address: 192.168.0.2, mac: 02:00:00:AB:cd:02}\n"
-	"lanes: {transmit: burst, burst-min: 17, flow-cache: off, far-end: prepare}\n"
+	"lanes: {transmit: burst, burst-min: 17, gso: off, flow-cache: off, far-end: prepare}\n"
 	"frames: 1088\n";
 
 static void ports_have_addresses_mtu_and_xdp(void **state)
@@ -131,6 +131,7 @@ static void neighbours_lanes_and_frames_are_read(void **state)
 	assert_string_equal(c->neighbours[1].port, "r1"); /* found by its subnet */
 	assert_int_equal(c->lanes.transmit, TRANSMIT_BURST);
 	assert_int_equal(c->lanes.burst_min, 17);
+	assert_false(c->lanes.gso);
 	assert_false(c->lanes.flow_cache);
 	assert_true(c->lanes.far_end_prepare);
 	assert_int_equal(c->frames, 1088);
@@ -148,6 +149,7 @@ static void file_with_one_port_has_the_defaults(void **state)
 	assert_int_equal(c->n_neighbours, 0);
 	assert_int_equal(c->lanes.transmit, TRANSMIT_AUTO);
 	assert_int_equal(c->lanes.burst_min, BURST_MIN_DEFAULT);
+	assert_true(c->lanes.gso);
 	assert_true(c->lanes.flow_cache);
 	assert_false(c->lanes.far_end_prepare);
 	assert_int_equal(c->frames, 16384);
@@ -722,6 +724,7 @@ static void scalars_are_strict(void **state)
 		{"ports: {r0: {}}\nlanes: {burst-min: 0}\n", {"2:20 too small"}},
 		{"ports: {r0: {}}\nlanes: {burst-min: 2049}\n", {"2:20 too large"}},
 		{"ports: {r0: {}}\nlanes: {flow-cache: yes}\n", {"2:21 \"yes\" is not known"}},
+		{"ports: {r0: {}}\nlanes: {gso: auto}\n", {"2:14 \"auto\" is not known"}},
 		{"ports: {r0: {}}\nlanes: {transmit: fast, far-end: on, lane: x}\n",
 		 {"2:19 \"fast\" is not known", "2:34 \"on\" is not known",
 		  "2:38 unknown key \"lane\""}},

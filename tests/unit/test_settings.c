@@ -73,6 +73,7 @@ static void rows_tell_values_and_what_is_accepted(void **state)
 		"[{\"name\":\"lanes.transmit\",\"value\":\"auto\",\"accepts\":"
 		"\"auto|socket|burst\"},"
 		"{\"name\":\"lanes.burst-min\",\"value\":\"40\",\"accepts\":\"1-2048\"},"
+		"{\"name\":\"lanes.gso\",\"value\":\"off\",\"accepts\":\"off|on\"},"
 		"{\"name\":\"lanes.far-end\",\"value\":\"leave\",\"accepts\":\"leave|prepare\"}]");
 	free(text);
 	json_decref(rows);

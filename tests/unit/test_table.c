@@ -113,6 +113,20 @@ static void settings_are_aligned(void **state)
 	       "lanes.burst-min  40     1-2048\n");
 }
 
+static void port_that_coalesces_says_so(void **state)
+{
+	(void)state;
+	expect(ports,
+	       "[{\"name\":\"r0\",\"state\":\"up\",\"mtu\":1500,\"lane\":\"socket\","
+	       "\"lane_reason\":\"no NAPI\",\"gso\":true},"
+	       "{\"name\":\"r1\",\"state\":\"up\",\"mtu\":1500,\"lane\":\"burst\","
+	       "\"lane_reason\":null,\"gso\":false}]",
+	       "r0: up mtu 1500 lane socket (no NAPI) gso on\n"
+	       "    rx 0 packets 0 bytes, tx 0 packets 0 bytes\n"
+	       "r1: up mtu 1500 lane burst\n"
+	       "    rx 0 packets 0 bytes, tx 0 packets 0 bytes\n");
+}
+
 static void bridged_port_shows_its_place(void **state)
 {
 	(void)state;
@@ -372,6 +386,7 @@ int main(void)
 		cmocka_unit_test(port_with_statistics_shows_its_lanes),
 		cmocka_unit_test(port_that_may_not_burst_says_why),
 		cmocka_unit_test(settings_are_aligned),
+		cmocka_unit_test(port_that_coalesces_says_so),
 		cmocka_unit_test(bridged_port_shows_its_place),
 		cmocka_unit_test(fdb_lines_say_where_and_since_when),
 		cmocka_unit_test(fdb_events_are_a_line_each),
