@@ -270,8 +270,6 @@ def connections(c):
         c.case(f"tcp/in-session-odd-flags-{flags:#04x}", *t.handshake(), t.out(flags))
     t = Tcp(c, c.source(), sport=80, dport=80)
     c.case("tcp/low-port", *t.handshake())
-    t = Tcp(c, c.source(), sport=9999)
-    c.case("tcp/forwarded-port", *t.handshake(), known={80, 9999})
 
 
 def again(t):
@@ -300,11 +298,9 @@ def datagrams(c):
     src = c.source()
     c.case("udp/many-answers", c.query(src, sport=3000), *[("answer", "b", udp_back)] * 3,
            c.query(src, sport=3000), ("answer", "b", udp_back))
-    for sport, dport in ((53, 53), (1, 1), (65535, 65535), (500, 4500), (1023, 123), (0, 9),
-                         (9, 0)):
-        src = c.source()
-        c.case(f"udp/ports-{sport}-{dport}", c.query(src, sport=sport, dport=dport),
-               ("answer", "b", udp_back), known=None if sport else {0, 9})
+    for sport, dport in ((53, 53), (1, 1), (65535, 65535), (500, 4500), (1023, 123), (9, 0)):
+        c.case(f"udp/ports-{sport}-{dport}", c.query(c.source(), sport=sport, dport=dport),
+               ("answer", "b", udp_back))
     src = c.source()
     c.case("udp/two-remotes", c.query(src, sport=3001), ("answer", "b", udp_back),
            c.query(src, "10.2.0.2", sport=3001), ("answer", "b", udp_back),
@@ -341,8 +337,9 @@ def queries(c):
         c.exchange(f"echo/code-{code}", c.source(), ICMP, message, query_back)
 
 
-def clashes(c):
-    """Two inside hosts with the same source port."""
+def choices(c):
+    """Two inside hosts with the same source port, and ports that cannot be had. These come
+    last: what is chosen may be any port, another case's too."""
     for name, remotes in (("same-remote", ("10.2.0.1", "10.2.0.1")),
                           ("other-remote", ("10.2.0.1", "10.2.0.2"))):
         one, two = c.source(), c.source()
@@ -364,6 +361,10 @@ def clashes(c):
         c.case(f"clash/error-{name}", c.query(one, remotes[0], sport=4003),
                c.query(two, remotes[1], sport=4003), ("answer", "b", error_about),
                known={4003, 9999})
+    t = Tcp(c, c.source(), sport=9999)
+    c.case("clash/forwarded-port", *t.handshake(), known={80, 9999})
+    c.case("clash/port-zero", c.query(c.source(), sport=0, dport=40009), ("answer", "b", udp_back),
+           known={0, 40009})
 
 
 def errors_in(c):
@@ -693,8 +694,8 @@ def reloads(c):
     c.case("reload/forwarded", *t.handshake(), reload, *t.data())
 
 
-FAMILIES = [connections, datagrams, queries, clashes, errors_in, errors_out, fragments, headers,
-            protocols, forwarded, unsolicited, malformed, filtered, reloads]
+FAMILIES = [connections, datagrams, queries, errors_in, errors_out, fragments, headers,
+            protocols, forwarded, unsolicited, malformed, filtered, reloads, choices]
 
 
 def build(hosts):

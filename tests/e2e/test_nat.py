@@ -150,15 +150,7 @@ class Raw:
     def __init__(self, lab):
         self.lab, self.taps = lab, lab.taps()
         self.corpus = NatCorpus(lab.hosts)
-        for name in self.taps:
-            wait_for(lambda name=name: self.echoed(name), what=f"an echo reply at {name}")
-
-    def echoed(self, name):
-        """Whether the router answers a host: nothing that a test sends shall be the first."""
-        host = self.lab.hosts[name]
-        self.taps[name].send(self.corpus.frame(
-            frames.ip4(host.address, host.gateway, ICMP, frames.echo()), name))
-        return self.taps[name].wait(frames.is_ip4, 0.2)
+        lab.greet()
 
     def out(self, src, dst, sport, dport=9999, data=b"question"):
         body = frames.udp(src, dst, data, sport=sport, dport=dport)

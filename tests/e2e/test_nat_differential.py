@@ -118,7 +118,11 @@ def configure_kernel(lab):
         must(f"ip -n {lab.router} route add {subnet} via {host.address}")
         must(f"ip -n {lab.router} neigh add {host.address} lladdr {host.mac_text}"
              f" dev {host.port} nud permanent")
-    lab.set(lab.router, QUIET)
+    # Linux sends what it does not expect at the address of snat back, and must know where to.
+    must(f"ip -n {lab.router} neigh add {nat_corpus.FIXED} lladdr {lab.c.mac_text}"
+         f" dev {lab.c.port} nud permanent")
+    lab.set(lab.router, {**QUIET, "ipv4/conf/all/send_redirects": 0,
+                         f"ipv4/conf/{lab.c.port}/send_redirects": 0})
 
 
 class KernelSide:
@@ -167,7 +171,8 @@ def play_all(make_side):
     with Lab("abc", live=False) as lab:
         side = make_side(lab)
         player = Player(lab)
-        player.settle({name: [] for name in player.taps}) # the router has announced itself
+        lab.greet()
+        player.settle({name: [] for name in player.taps})
         results = {}
         for case in nat_corpus.build(lab.hosts):
             try:
