@@ -73,7 +73,7 @@ static const struct {
 	[SESSIONS_TCP_TRANSITORY] = {offsetof(struct config_sessions, tcp_transitory_s), 240,
 				     "RFC 5382 REQ-5"},
 	[SESSIONS_UDP] = {offsetof(struct config_sessions, udp_s), 120, "RFC 4787 REQ-5"},
-	[SESSIONS_ICMP] = {offsetof(struct config_sessions, icmp_s), 60, "RFC 5508 REQ-1"},
+	[SESSIONS_ICMP] = {offsetof(struct config_sessions, icmp_s), 60, "RFC 5508 REQ-2"},
 	[SESSIONS_OTHER] = {offsetof(struct config_sessions, other_s), 1, NULL},
 };
 static const struct config_sessions session_defaults = {

@@ -50,7 +50,7 @@ struct session_config {
 	uint64_t tcp_established_ns; /* [2 h 4 min: RFC 5382 REQ-5] */
 	uint64_t tcp_transitory_ns;  /* [4 min; a new one likewise] */
 	uint64_t udp_ns;             /* [5 min: RFC 4787 REQ-5] */
-	uint64_t icmp_ns;            /* [60 s: RFC 5508 REQ-1] */
+	uint64_t icmp_ns;            /* [60 s: RFC 5508 REQ-2] */
 	uint64_t other_ns;           /* [5 min] */
 	uint8_t secret[16];
 };

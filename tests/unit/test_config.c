@@ -1211,7 +1211,7 @@ static void sessions_are_checked(void **state)
 		 {"4:29 7439 is shorter than RFC 5382 REQ-5 allows",
 		  "4:51 239 is shorter than RFC 5382 REQ-5 allows",
 		  "4:61 119 is shorter than RFC 4787 REQ-5 allows",
-		  "4:72 59 is shorter than RFC 5508 REQ-1 allows", "4:83 other: 0 is too small"}},
+		  "4:72 59 is shorter than RFC 5508 REQ-2 allows", "4:83 other: 0 is too small"}},
 		{TWO_PORTS "sessions: {udp: 5m, other: 2592001}\n",
 		 {"4:17 udp: \"5m\" is not a number", "4:28 other: 2592001 is too large"}},
 	};
