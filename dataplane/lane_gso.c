@@ -39,7 +39,8 @@
 
 #define FLOWS 64     /* that are looked at in a turn; those of more are not coalesced */
 #define FLOW_SLOTS 256
-#define GAIN_MIN 2   /* segments for each call on average: a call costs about two of the socket lane's frames */
+/* Segments for each call on average: a call costs about two of the socket lane's frames. */
+#define GAIN_MIN 2
 #define FRAME_MAX 65535 /* bytes: from 65,536 on the kernel cuts it itself (GSO_LEGACY_MAX_SIZE) */
 #define SEND_BUFFER (64 << 20) /* bytes of skb in flight, as the socket lane has */
 
@@ -107,7 +108,8 @@ static bool same_headers(const struct packet *a, const struct segment *as, const
 	       as->tcp->data_offset == bs->tcp->data_offset &&
 	       be16_equal(as->tcp->window, bs->tcp->window) &&
 	       be16_equal(as->tcp->urgent, bs->tcp->urgent) &&
-	       !memcmp(as->tcp + 1, bs->tcp + 1, (as->tcp->data_offset >> 4) * 4u - sizeof(*as->tcp));
+	       !memcmp(as->tcp + 1, bs->tcp + 1,
+		       (as->tcp->data_offset >> 4) * 4u - sizeof(*as->tcp));
 }
 
 /* Whether b's place is directly behind a's, in the stream and by its ID. */

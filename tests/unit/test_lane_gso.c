@@ -21,7 +21,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-enum { FRAMES = 512, FRAME_SIZE = 2048, HEAD = 14 + 20 + 20, FIN = 1, PSH = 8, ACK = 16, MTU = 1500 };
+enum { FRAMES = 512, FRAME_SIZE = 2048, HEAD = 14 + 20 + 20, FIN = 1, PSH = 8, ACK = 16 };
 
 struct bench {
 	struct frame_pool pool;
@@ -98,7 +98,8 @@ static struct packet *segment_of(struct bench *b, const struct tcp_sketch *s)
 	*(struct tcp_hdr *)(packet_ip4(p) + 1) = (struct tcp_hdr){
 		.sport = be16_from(s->sport ? s->sport : 1000), .dport = be16_from(5201),
 		.seq = be32_from(s->seq), .ack = be32_from(77), .window = be16_from(500),
-		.data_offset = (uint8_t)((20 + options.len) / 4 << 4), .flags = s->flags ? s->flags : ACK,
+		.data_offset = (uint8_t)((20 + options.len) / 4 << 4),
+		.flags = s->flags ? s->flags : ACK,
 	};
 	memcpy(p->data + HEAD, options.at, options.len);
 	for (unsigned i = 0; i < payload_len; i++)
@@ -128,7 +129,8 @@ static void open_up(struct packet *p)
 	p->flags |= PACKET_PARTIAL;
 	p->csum_start = 34;
 	p->csum_offset = offsetof(struct tcp_hdr, checksum);
-	((struct tcp_hdr *)(ip + 1))->checksum = be16_from((uint16_t)((sum & 0xffff) + (sum >> 16)));
+	sum = (sum & 0xffff) + (sum >> 16);
+	((struct tcp_hdr *)(ip + 1))->checksum = be16_from((uint16_t)sum);
 }
 
 static struct ip4_hdr *ip_of(struct packet *p) { return packet_ip4(p); }
@@ -357,7 +359,9 @@ static void head_is_the_first_ones_with_the_whole_length(void **state)
 	struct packet *p[3];
 	struct gso_head head;
 	bench_open(&b);
-	stream(&b, p, 3, (struct tcp_sketch){.seq = 7, .id = 3, .tos = 2, .options = "0101080a 00000001 00000002"});
+	stream(&b, p, 3,
+	       (struct tcp_sketch){
+		       .seq = 7, .id = 3, .tos = 2, .options = "0101080a 00000001 00000002"});
 	p[2]->len -= 100;
 	ip_of(p[2])->total_len = be16_from((uint16_t)(p[2]->len - 14));
 	tcp_of(p[2])->flags |= PSH;
@@ -416,7 +420,8 @@ static void log_expect(const struct log *have, const struct log *want)
 }
 
 /* Cuts a frame as the kernel's GSO does. */
-static void cut(const struct virtio_net_hdr *hint, const uint8_t *frame, uint32_t len, struct log *log)
+static void cut(const struct virtio_net_hdr *hint, const uint8_t *frame, uint32_t len,
+		struct log *log)
 {
 	uint8_t piece[FRAME_SIZE];
 	uint32_t done = hint->hdr_len, size;
@@ -654,11 +659,13 @@ static void every_flow_arrives_whole_and_in_order(void **state)
 	(void)state;
 	struct tcp_sketch flows[TWIN_FLOWS];
 	struct bench b;
-	random_state = getenv("SEED") ? (uint32_t)atoi(getenv("SEED")) : (uint32_t)getpid();
+	const char *seed = getenv("SEED");
+	random_state = seed ? (uint32_t)atoi(seed) : (uint32_t)getpid();
 	print_message("SEED=%u\n", random_state);
 	bench_open(&b);
 	for (unsigned i = 0; i < TWIN_FLOWS; i++)
-		flows[i] = (struct tcp_sketch){.sport = (uint16_t)(i + 1), .seq = random32(1u << 24) << 8};
+		flows[i] = (struct tcp_sketch){.sport = (uint16_t)(i + 1),
+					       .seq = random32(1u << 24) << 8};
 	for (unsigned i = 0; i < 200; i++)
 		one_random_turn(&b, flows);
 	const struct port_stats *s = &b.stats->port[1];
