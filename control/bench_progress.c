@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* bench_progress - the line on a terminal. */
+#include "bench_progress.h"
+#include "process.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define TRUSTED_S 3.0 /* of the plan, before how it went corrects it */
+
+void bench_progress_begin(struct bench_progress *progress, double expected_s)
+{
+	*progress = (struct bench_progress){.shown = isatty(STDERR_FILENO),
+					    .expected_s = expected_s,
+					    .began_ms = process_now_ms()};
+}
+
+double bench_progress_left_s(const struct bench_progress *progress, double spent_s)
+{
+	double left_s = progress->expected_s - progress->done_s;
+
+	if (progress->done_s >= TRUSTED_S)
+		left_s *= spent_s / progress->done_s;
+	return left_s > 0 ? left_s : 0;
+}
+
+void bench_progress_say(const struct bench_progress *progress, const char *format, ...)
+{
+	double spent_s = (double)(process_now_ms() - progress->began_ms) / 1e3;
+	unsigned left_s = (unsigned)(bench_progress_left_s(progress, spent_s) + 0.5);
+	va_list args;
+
+	if (!progress->shown)
+		return;
+	fprintf(stderr, "\r%u:%02u left: ", left_s / 60, left_s % 60);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputs("\033[K", stderr);
+}
+
+void bench_progress_done(struct bench_progress *progress, double expected_s)
+{
+	progress->done_s += expected_s;
+}
+
+void bench_progress_clear(const struct bench_progress *progress)
+{
+	if (progress->shown)
+		fputs("\r\033[K", stderr);
+}
