@@ -20,6 +20,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -380,6 +381,7 @@ int bench_main(int argc, char **argv, bool json)
 	struct bench bench = {.directory = "/tmp/tsuji-bench-XXXXXX"};
 	int code = read_options(argc, argv, &options);
 
+	signal(SIGPIPE, SIG_IGN); /* a reader that goes away must not leave labs behind */
 	code = code ? code : need_all();
 	if (code)
 		return code;
