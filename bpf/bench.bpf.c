@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * bench - the programs that benchmarks run in the kernel: a generator of live frames, a
- * sink that counts and drops, and the smallest possible gate for a bare AF_XDP forwarder.
+ * sink that counts and drops, the smallest possible gate for a bare AF_XDP forwarder, and
+ * the bare redirect between two interfaces, which no router on XDP can outrun.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_endian.h>
@@ -29,6 +30,16 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } sockets SEC(".maps");
+
+/* The bare redirect's: where to from the interface `left`, and where to from the other. */
+enum { FROM_LEFT, FROM_RIGHT, SIDES };
+__u32 left;
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP);
+	__uint(max_entries, SIDES);
+	__type(key, __u32);
+	__type(value, __u32);
+} sides SEC(".maps");
 
 /*
  * Makes the next frame of the next flow and sends it out of the device it is said to have
@@ -72,6 +83,12 @@ int take(struct xdp_md *ctx)
 	if (data + FRAME_MIN > (__u8 *)(long)ctx->data_end || data[12] != 8 || data[13])
 		return XDP_PASS;
 	return bpf_redirect_map(&sockets, 0, XDP_PASS);
+}
+
+SEC("xdp")
+int redirect(struct xdp_md *ctx)
+{
+	return bpf_redirect_map(&sides, ctx->ingress_ifindex == left ? FROM_LEFT : FROM_RIGHT, XDP_DROP);
 }
 
 /* The far end of a device that must have NAPI: does nothing. */

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -56,6 +57,26 @@ int netns_enter(const char *name, struct refusal *why)
 				   "namespace %s: %s is no network namespace: %s", name, path,
 				   strerror(error));
 	return 0;
+}
+
+int netns_visit(const char *name, struct refusal *why)
+{
+	int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (home < 0)
+		return refusal_set(why, REFUSED_MACHINE, "/proc/thread-self/ns/net: %s",
+				   strerror(errno));
+	if (netns_enter(name, why) == 0)
+		return home;
+	close(home);
+	return -1;
+}
+
+void netns_return(int home)
+{
+	/* What is done in the wrong namespace harms others: rather nothing is done any more. */
+	if (setns(home, CLONE_NEWNET) < 0)
+		abort();
+	close(home);
 }
 
 ino_t netns_inode(void)

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * bench - the command, and the order of the measurements.
+ *
+ * The labs of all contenders for a path stand side by side, idle but for the one that is
+ * measured, so that contenders take turns within seconds: a noisy machine is noisy to all of
+ * them. Each round builds new ones, and begins with the next contender.
+ *
+ * Whatever happens, the labs are taken down: interrupts are a descriptor that each wait
+ * watches, and there is one way out.
+ */
+#include "bench.h"
+#include "bench_latency.h"
+#include "bench_progress.h"
+#include "bench_report.h"
+#include "bench_tcp.h"
+#include "lab.h"
+#include "probe.h"
+#include "table.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define ROUNDS		3
+#define SECONDS		0.5
+#define SECONDS_MIN	0.02
+#define SECONDS_MAX	600.0
+#define LAB_COST_S	0.6	   /* building one and taking it down */
+#define PROBED_POOL	(32 << 20) /* bytes: the frames of one tsuji as shipped */
+#define TOOL_TIMEOUT_MS 5000
+
+struct bench_options {
+	bool quick;
+	double seconds;
+	const char *file; /* NULL: none */
+};
+
+struct bench {
+	struct bench_report report;
+	struct bench_progress progress;
+	struct bench_bpf *programs;
+	char directory[32]; /* for router files */
+	int stop_fd;
+	bool failed; /* some measurement */
+	struct bench_lab labs[BENCH_CONTENDERS];
+};
+
+/* -- one measurement -- */
+
+static int measure_latency(const struct bench *bench, const struct bench_lab *lab,
+			   struct bench_sample *sample, struct refusal *why)
+{
+	struct bench_latency latency;
+
+	if (bench_latency(lab, bench->report.settings.seconds, &latency, why))
+		return -1;
+	if (!latency.n)
+		return refusal_set(why, REFUSED_FAILED, "no answer came back");
+	*sample = (struct bench_sample){true, latency.p50_us, {latency.p90_us, latency.p99_us}};
+	return 0;
+}
+
+static int measure_tcp(const struct bench *bench, const struct bench_lab *lab,
+		       struct bench_sample *sample, struct refusal *why)
+{
+	*sample = (struct bench_sample){0};
+	sample->valid = !bench_tcp(lab, (unsigned)(bench->report.settings.seconds + 0.999),
+				   &sample->value, why);
+	return sample->valid ? 0 : -1;
+}
+
+static int measure_rate(const struct bench *bench, struct bench_lab *lab,
+			const struct bench_case *c, struct bench_sample *sample,
+			struct refusal *why)
+{
+	const struct bench_load load = {c->flows, c->size, bench->report.settings.seconds};
+	struct bench_rate *rate = bench_lab_rate(lab, why);
+	struct bench_rate_figures figures;
+
+	if (!rate || bench_rate_measure(rate, &load, bench->stop_fd, &figures, why))
+		return -1;
+	if (figures.received_pps <= 0)
+		return refusal_set(why, REFUSED_FAILED, "none of %.0f frames arrived",
+				   figures.made_pps * load.seconds);
+	*sample = (struct bench_sample){
+		true, figures.received_pps, {figures.made_pps, figures.cpu_s_per_million}};
+	return 0;
+}
+
+static int measure_sessions(const struct bench *bench, struct bench_lab *lab,
+			    struct bench_sample *sample, struct refusal *why)
+{
+	struct bench_rate *rate = bench_lab_rate(lab, why);
+
+	*sample = (struct bench_sample){0};
+	if (!rate || bench_rate_sessions(rate, bench->stop_fd, &sample->value, why))
+		return -1;
+	sample->valid = sample->value > 0;
+	return sample->valid ? 0 : refusal_set(why, REFUSED_FAILED, "no new session got through");
+}
+
+static int measure(const struct bench *bench, struct bench_lab *lab, const struct bench_case *c,
+		   struct bench_sample *sample, struct refusal *why)
+{
+	switch (c->measure) {
+	case BENCH_LATENCY:
+		return measure_latency(bench, lab, sample, why);
+	case BENCH_TCP:
+		return measure_tcp(bench, lab, sample, why);
+	case BENCH_RATE:
+		return measure_rate(bench, lab, c, sample, why);
+	case BENCH_SESSIONS:
+		return measure_sessions(bench, lab, sample, why);
+	case BENCH_MEASURES:
+		break;
+	}
+	return -1;
+}
+
+/* -- all of them -- */
+
+/* Says what failed, unless the user did not want it to go on. */
+static void complain(struct bench *bench, const char *what, const char *title,
+		     const struct refusal *why)
+{
+	bench->failed = true;
+	bench_progress_clear(&bench->progress);
+	if (!process_interrupted(bench->stop_fd))
+		fprintf(stderr, "tsuji: %s, %s: %s\n", what, title, why->text);
+}
+
+static bool needs(const struct bench *bench, enum bench_path path, enum bench_contender contender)
+{
+	return bench_path_needs(bench->report.cases, bench->report.n_cases, path, contender);
+}
+
+static int build_labs(struct bench *bench, enum bench_path path)
+{
+	const struct bench_cpus *cpus = &bench->report.settings.cpus;
+	struct refusal why;
+
+	for (unsigned c = 0; c < BENCH_CONTENDERS; c++) {
+		const struct bench_place place = {.path = path,
+						  .contender = c,
+						  .directory = bench->directory,
+						  .generator_cpu = cpus->generator,
+						  .worker_cpu = cpus->worker,
+						  .programs = bench->programs,
+						  .stop_fd = bench->stop_fd};
+		if (!needs(bench, path, c))
+			continue;
+		const char *title = bench_contender_title(c, path);
+		bench_progress_say(&bench->progress, "%s: building the lab of %s",
+				   bench_path_name(path), title);
+		if (bench_lab_up(&bench->labs[c], &place, &why)) {
+			complain(bench, bench_path_name(path), title, &why);
+			return 1;
+		}
+		bench_progress_done(&bench->progress, LAB_COST_S);
+	}
+	return 0;
+}
+
+/* Nonzero: interrupted. A measurement that fails is told, and the others go on. */
+static int measure_case(struct bench *bench, unsigned index, unsigned round)
+{
+	const struct bench_report *report = &bench->report;
+	const struct bench_case *c = &report->cases[index];
+	struct refusal why;
+	char what[96];
+
+	bench_case_title(c, what, sizeof(what));
+	for (unsigned i = 0; i < BENCH_CONTENDERS; i++) {
+		unsigned contender = (i + round) % BENCH_CONTENDERS;
+		const char *title = bench_contender_title(contender, c->path);
+		if (!bench_case_applies(c, contender))
+			continue;
+		bench_progress_say(&bench->progress, "round %u of %u: %s: %s", round + 1,
+				   report->settings.rounds, what, title);
+		if (measure(bench, &bench->labs[contender], c,
+			    bench_report_sample(report, index, contender, round), &why))
+			complain(bench, what, title, &why);
+		if (process_interrupted(bench->stop_fd))
+			return 1;
+		bench_progress_done(&bench->progress,
+				    bench_case_cost_s(c, report->settings.seconds));
+	}
+	return 0;
+}
+
+static int measure_path(struct bench *bench, enum bench_path path, unsigned round)
+{
+	int code = build_labs(bench, path);
+
+	for (unsigned i = 0; i < bench->report.n_cases && !code; i++)
+		if (bench->report.cases[i].path == path)
+			code = measure_case(bench, i, round);
+	for (unsigned c = 0; c < BENCH_CONTENDERS; c++)
+		bench_lab_down(&bench->labs[c]);
+	return code;
+}
+
+static double expected_s(const struct bench *bench)
+{
+	const struct bench_report *report = &bench->report;
+	double sum = 0;
+
+	for (unsigned c = 0; c < BENCH_CONTENDERS; c++) {
+		for (unsigned path = 0; path < BENCH_PATHS; path++)
+			if (needs(bench, path, c))
+				sum += LAB_COST_S;
+		for (unsigned i = 0; i < report->n_cases; i++)
+			if (bench_case_applies(&report->cases[i], c))
+				sum += bench_case_cost_s(&report->cases[i],
+							 report->settings.seconds);
+	}
+	return sum * report->settings.rounds;
+}
+
+static int measure_all(struct bench *bench)
+{
+	int code = 0;
+
+	bench_progress_begin(&bench->progress, expected_s(bench));
+	for (unsigned round = 0; round < bench->report.settings.rounds && !code; round++)
+		for (unsigned path = 0; path < BENCH_PATHS && !code; path++)
+			code = measure_path(bench, path, round);
+	bench->report.took_s = (double)(process_now_ms() - bench->progress.began_ms) / 1e3;
+	bench_progress_clear(&bench->progress);
+	if (process_interrupted(bench->stop_fd))
+		fprintf(stderr, "tsuji: interrupted; the labs are removed\n");
+	return code;
+}
+
+/* -- what is needed -- */
+
+static int need_tool(char *tool, char *version, const char *package)
+{
+	char *argv[] = {tool, version, NULL};
+	struct process_options options = {0};
+	struct process_result result;
+	int error = process_run(argv, &options, TOOL_TIMEOUT_MS, -1, &result);
+
+	process_result_fini(&result);
+	if (!error)
+		return 0;
+	fprintf(stderr, "tsuji: bench needs %s: %s; apt-get install %s\n", tool, strerror(-error),
+		package);
+	return REFUSED_MACHINE;
+}
+
+static int need_all(void)
+{
+	struct refusal why;
+	int code = lab_need_privilege("bench");
+
+	if (!code && probe_machine(PROBED_POOL, &why)) {
+		fprintf(stderr, "tsuji: %s\n", why.text);
+		code = why.status;
+	}
+	code = code ? code : need_tool("ip", "-V", "iproute2");
+	code = code ? code : need_tool("ethtool", "--version", "ethtool");
+	code = code ? code : need_tool("nft", "--version", "nftables");
+	return code ? code : need_tool("iperf3", "--version", "iperf3");
+}
+
+/* -- the command -- */
+
+static int usage(const char *complaint)
+{
+	fprintf(stderr, "tsuji: %s\nhint: tsuji bench [--quick] [--seconds S] [-o FILE]\n",
+		complaint);
+	return REFUSED_CONFIG;
+}
+
+static bool read_seconds(const char *text, double *seconds)
+{
+	char *end;
+
+	*seconds = text ? strtod(text, &end) : 0;
+	return text && end != text && !*end && *seconds >= SECONDS_MIN && *seconds <= SECONDS_MAX;
+}
+
+static int read_options(int argc, char **argv, struct bench_options *options)
+{
+	*options = (struct bench_options){.seconds = SECONDS};
+	for (int i = 1; i < argc; i++) {
+		const char *next = argv[i + 1]; /* NULL after the last */
+		if (!strcmp(argv[i], "--quick")) {
+			options->quick = true;
+		} else if (!strcmp(argv[i], "--seconds")) {
+			i++;
+			if (!read_seconds(next, &options->seconds))
+				return usage("--seconds wants a number from 0.02 to 600");
+		} else if (!strcmp(argv[i], "-o") && next && !options->file) {
+			options->file = next;
+			i++;
+		} else {
+			return usage("bench takes --quick, --seconds and one -o FILE");
+		}
+	}
+	return 0;
+}
+
+/* Opened before minutes are spent, emptied only when there is something to write. */
+static int open_file(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+
+	if (fd < 0)
+		fprintf(stderr, "tsuji: cannot write %s: %s\n", path, strerror(errno));
+	return fd;
+}
+
+static int write_file(int fd, const char *path, const struct bench_report *report)
+{
+	FILE *file = ftruncate(fd, 0) && errno != EINVAL ? NULL : fdopen(fd, "w");
+	json_t *json = bench_report_json(report);
+	bool ok = file && json &&
+		  !json_dumpf(json, file, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) &&
+		  fputc('\n', file) != EOF;
+
+	if (file ? fclose(file) : close(fd))
+		ok = false;
+	if (!ok)
+		fprintf(stderr, "tsuji: writing %s: %s\n", path, strerror(errno));
+	json_decref(json);
+	return ok ? 0 : REFUSED_FAILED;
+}
+
+/* A file that was only opened is not left behind empty. */
+static void drop_file(int fd, const char *path)
+{
+	struct stat st;
+
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && !st.st_size)
+		unlink(path);
+	close(fd);
+}
+
+static void tell(const struct bench_report *report, bool json)
+{
+	if (!json) {
+		bench_report_print(report, stdout);
+		return;
+	}
+	json_t *figures = bench_report_figures(report);
+	table_json(stdout, figures);
+	json_decref(figures);
+}
+
+/* In a directory that is there. */
+static int run(struct bench *bench, const struct bench_options *options, bool json)
+{
+	struct refusal why;
+	int fd = -1, code;
+
+	if (options->file && (fd = open_file(options->file)) < 0)
+		return REFUSED_CONFIG;
+	bench->programs = bench_programs_open(&why);
+	if (!bench->programs)
+		fprintf(stderr, "tsuji: %s\n", why.text);
+	code = bench->programs && !measure_all(bench) ? 0 : REFUSED_FAILED;
+	bench_programs_close(bench->programs);
+	if (!code)
+		tell(&bench->report, json);
+	if (!code && fd >= 0)
+		code = write_file(fd, options->file, &bench->report);
+	else if (fd >= 0)
+		drop_file(fd, options->file);
+	return bench->failed ? REFUSED_FAILED : code;
+}
+
+int bench_main(int argc, char **argv, bool json)
+{
+	struct bench_options options;
+	struct bench bench = {.directory = "/tmp/tsuji-bench-XXXXXX"};
+	int code = read_options(argc, argv, &options);
+
+	signal(SIGPIPE, SIG_IGN); /* a reader that goes away must not leave labs behind */
+	code = code ? code : need_all();
+	if (code)
+		return code;
+	struct bench_settings settings = {.quick = options.quick,
+					  .seconds = options.seconds,
+					  .rounds = options.quick ? 1 : ROUNDS};
+	if (bench_cpus_find(&settings.cpus) || bench_report_init(&bench.report, &settings) ||
+	    (bench.stop_fd = process_interrupts()) < 0 || !mkdtemp(bench.directory)) {
+		fprintf(stderr, "tsuji: bench: %s\n", strerror(errno));
+		bench_report_fini(&bench.report);
+		return REFUSED_FAILED;
+	}
+	code = run(&bench, &options, json);
+	rmdir(bench.directory);
+	close(bench.stop_fd);
+	bench_report_fini(&bench.report);
+	return code;
+}
