@@ -394,7 +394,7 @@ def settings_are_listed_changed_and_brought_back_by_a_reload():
         tsuji = lab.start_tsuji(lab.router_file("lanes: {transmit: socket, burst-min: 7}\n"))
         def values():
             return {r["name"]: r["value"] for r in json.loads(tsuji.must("-j set"))}
-        assert values() == {"lanes.transmit": "socket", "lanes.burst-min": "7",
+        assert values() == {"lanes.transmit": "socket", "lanes.burst-min": "7", "lanes.gso": "on",
                             "lanes.far-end": "leave"}
         assert ports(lab)["r0"]["lane"] == "socket"
         tsuji.must("set lanes.transmit burst")
