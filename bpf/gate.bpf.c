@@ -61,9 +61,17 @@ struct {
 	__type(value, __u32);
 } sockets SEC(".maps");
 
+struct { /* punt.bpf.c marks what it sends to the stack */
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} punting SEC(".maps");
+
 /* Set before loading. False also removes the kfunc calls from what the verifier sees. */
 const volatile __u8 see_skb = 0;
 const volatile __u8 bridged = 0;
+const volatile __u8 generic = 0;
 
 /* By queue: a queue is served by one CPU at a time. */
 struct gate_counters counters[QUEUES];
@@ -109,12 +117,25 @@ static __always_inline int look_at_skb(struct xdp_md *ctx, struct gate_meta *fou
 	return 1;
 }
 
+/* In generic mode what we hand to the stack comes by here again. */
+static __always_inline int is_punted(void)
+{
+	__u32 zero = 0, *mark = bpf_map_lookup_elem(&punting, &zero);
+
+	if (!mark || !*mark)
+		return 0;
+	*mark = 0;
+	return 1;
+}
+
 SEC("xdp")
 int gate(struct xdp_md *ctx)
 {
 	struct gate_counters *count = &counters[ctx->rx_queue_index & (QUEUES - 1)];
 	struct gate_meta found = {.checksum = GATE_CHECKSUM_UNKNOWN};
 
+	if (generic && is_punted())
+		return XDP_PASS; /* it has been counted when it came */
 	if (!is_ours(ctx) || (see_skb && !look_at_skb(ctx, &found)))
 		goto pass;
 	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(found)))

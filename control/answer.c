@@ -8,8 +8,12 @@
  * rows for the sake of one.
  */
 #include "answer.h"
+#include "log.h"
+#include "settings.h"
 
 #include "../dataplane/packet.h"
+
+#include <stdarg.h>
 
 json_t *answer_rows(json_t *rows)
 {
@@ -32,6 +36,19 @@ static json_t *refuse(const struct refusal *why, struct complaint *complaint)
 	return NULL;
 }
 
+/* json_unpack() of all arguments, into what keeps its value if not given; or complains. */
+static bool unpack(json_t *arguments, struct complaint *complaint, const char *format, ...)
+{
+	json_error_t error;
+	va_list list;
+	bool good;
+
+	va_start(list, format);
+	good = !json_vunpack_ex(arguments, &error, JSON_STRICT, format, list);
+	va_end(list);
+	return good || complain(complaint, 2, NULL, "malformed request: %s", error.text);
+}
+
 static const char *text_of(const json_t *row, const char *key)
 {
 	const char *text = json_string_value(json_object_get(row, key));
@@ -49,7 +66,7 @@ static void select_rows(json_t *rows, const char *key, const char *wanted)
 			json_array_remove(rows, i);
 }
 
-/* -- port -- */
+/* -- port, bridge -- */
 
 static bool has_name(const json_t *rows, const char *name)
 {
@@ -120,26 +137,33 @@ static json_t *refuse_on(struct router *router, const char *port, const struct r
 	return NULL;
 }
 
-static json_t *port_show(struct router *router, json_t *arguments, struct complaint *complaint)
+/* The rows of a kind, or of them the one that the request names. */
+static json_t *show_named(json_t *(*show)(struct router *), const char *kind, struct router *router,
+			  json_t *arguments, struct complaint *complaint)
 {
 	const char *name = NULL;
-	json_error_t error;
 	json_t *rows;
 
-	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s?s}", "name", &name)) {
-		complain(complaint, 2, NULL, "malformed request: %s", error.text);
+	if (!unpack(arguments, complaint, "{s?s}", "name", &name))
+		return NULL;
+	rows = show(router);
+	if (rows && name && !has_name(rows, name)) {
+		complain_no_name(rows, kind, name, complaint);
+		json_decref(rows);
 		return NULL;
 	}
-	rows = router_show_ports(router);
-	if (!name)
-		return rows;
-	if (has_name(rows, name)) {
-		select_rows(rows, "name", name);
-		return rows;
-	}
-	complain_no_name(rows, "port", name, complaint);
-	json_decref(rows);
-	return NULL;
+	select_rows(rows, "name", name);
+	return rows;
+}
+
+static json_t *port_show(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	return show_named(router_show_ports, "port", router, arguments, complaint);
+}
+
+static json_t *bridge_show(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	return show_named(router_show_bridges, "bridge", router, arguments, complaint);
 }
 
 /* -- route -- */
@@ -148,16 +172,13 @@ static json_t *route_show(struct router *router, json_t *arguments, struct compl
 {
 	const char *to = NULL, *port = NULL;
 	json_int_t limit = -1;
-	json_error_t error;
 	uint8_t prefix_len;
 	be32 prefix;
 	json_t *rows;
 
-	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s?s, s?s, s?I}", "to", &to, "port",
-			   &port, "limit", &limit)) {
-		complain(complaint, 2, NULL, "malformed request: %s", error.text);
+	if (!unpack(arguments, complaint, "{s?s, s?s, s?I}", "to", &to, "port", &port, "limit",
+		    &limit))
 		return NULL;
-	}
 	if (to && !request_prefix(to, &prefix, &prefix_len)) {
 		complain(complaint, 2, "such as 10.9.0.0/16, 192.168.1.7 or default",
 			 "\"%s\" is not an IPv4 prefix", to);
@@ -231,14 +252,10 @@ static json_t *route_flush(struct router *router, json_t *arguments, struct comp
 static json_t *neigh_show(struct router *router, json_t *arguments, struct complaint *complaint)
 {
 	const char *address = NULL, *port = NULL;
-	json_error_t error;
 	json_t *rows;
 
-	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s?s, s?s}", "address", &address,
-			   "port", &port)) {
-		complain(complaint, 2, NULL, "malformed request: %s", error.text);
+	if (!unpack(arguments, complaint, "{s?s, s?s}", "address", &address, "port", &port))
 		return NULL;
-	}
 	if (!check_leg(router, port, complaint))
 		return NULL;
 	rows = router_show_neighs(router);
@@ -299,12 +316,9 @@ static json_t *neigh_del(struct router *router, json_t *arguments, struct compla
 static json_t *neigh_flush(struct router *router, json_t *arguments, struct complaint *complaint)
 {
 	const char *port = NULL;
-	json_error_t error;
 
-	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s?s}", "port", &port)) {
-		complain(complaint, 2, NULL, "malformed request: %s", error.text);
+	if (!unpack(arguments, complaint, "{s?s}", "port", &port))
 		return NULL;
-	}
 	if (!check_leg(router, port, complaint))
 		return NULL;
 	return json_pack("[{s:i}]", "flushed", router_neigh_flush(router, port));
@@ -333,14 +347,11 @@ static json_t *fdb_show(struct router *router, json_t *arguments, struct complai
 	const char *mac = NULL, *port = NULL, *bridge = NULL;
 	struct mac wanted;
 	char text[18];
-	json_error_t error;
 	json_t *rows;
 
-	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s?s, s?s, s?s}", "mac", &mac, "port",
-			   &port, "bridge", &bridge)) {
-		complain(complaint, 2, NULL, "malformed request: %s", error.text);
+	if (!unpack(arguments, complaint, "{s?s, s?s, s?s}", "mac", &mac, "port", &port, "bridge",
+		    &bridge))
 		return NULL;
-	}
 	if (mac && !config_parse_mac(mac, &wanted)) {
 		complain(complaint, 2, "such as 02:00:00:00:01:02", "\"%s\" is not a MAC address",
 			 mac);
@@ -421,23 +432,6 @@ static json_t *fdb_flush(struct router *router, json_t *arguments, struct compla
 	return json_pack("[{s:i}]", "flushed", router_fdb_flush(router, port ? port : bridge));
 }
 
-static json_t *bridge_show(struct router *router, json_t *arguments, struct complaint *complaint)
-{
-	const char *name = NULL;
-	json_error_t error;
-	json_t *rows;
-
-	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s?s}", "name", &name)) {
-		complain(complaint, 2, NULL, "malformed request: %s", error.text);
-		return NULL;
-	}
-	if (!check_names(router, NULL, name, complaint))
-		return NULL;
-	rows = router_show_bridges(router);
-	select_rows(rows, "name", name);
-	return rows;
-}
-
 /* -- nat, filter -- */
 
 static json_t *nat_show(struct router *router, json_t *arguments, struct complaint *complaint)
@@ -500,12 +494,9 @@ static json_t *filter_show(struct router *router, json_t *arguments, struct comp
 static json_t *drops_show(struct router *router, json_t *arguments, struct complaint *complaint)
 {
 	int all = 0;
-	json_error_t error;
 
-	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s?b}", "all", &all)) {
-		complain(complaint, 2, NULL, "malformed request: %s", error.text);
+	if (!unpack(arguments, complaint, "{s?b}", "all", &all))
 		return NULL;
-	}
 	return router_show_drops(router, all);
 }
 
@@ -514,6 +505,35 @@ static json_t *stats_show(struct router *router, json_t *arguments, struct compl
 	if (!takes_nothing(arguments, "stats", complaint))
 		return NULL;
 	return json_pack("[o]", router_show_stats(router));
+}
+
+/* -- set -- */
+
+static json_t *set_now(struct router *router, json_t *arguments, struct complaint *complaint)
+{
+	struct config_lanes lanes = *router_lanes(router);
+	const char *name = NULL, *value = NULL;
+	json_error_t error;
+	json_t *rows;
+
+	if (json_unpack_ex(arguments, &error, JSON_STRICT, "{s?s, s?s}", "name", &name, "value",
+			   &value) ||
+	    (value && !name)) {
+		complain(complaint, 2, "set takes name and value, or name, or nothing",
+			 "malformed request");
+		return NULL;
+	}
+	if (name && !settings_check_name(name, complaint))
+		return NULL;
+	if (value && !settings_set(&lanes, name, value, complaint))
+		return NULL;
+	if (value) {
+		log_info("set %s %s", name, value);
+		router_set_lanes(router, &lanes);
+	}
+	rows = settings_rows(&lanes);
+	select_rows(rows, "name", name);
+	return rows;
 }
 
 static const struct handler {
@@ -531,6 +551,7 @@ static const struct handler {
 	{"bridge", "show", bridge_show}, {"nat", "show", nat_show},
 	{"nat", "rules", nat_rules},	 {"nat", "flush", nat_flush},
 	{"nat", "age", nat_age},	 {"filter", "show", filter_show},
+	{"set", "now", set_now},
 };
 
 json_t *answer_request(struct router *router, const char *command, const char *verb,

@@ -115,6 +115,7 @@ static void print_table(const char *command, const json_t *rows, const struct op
 static void print_rows(const json_t *request, json_t *rows, const struct options *options)
 {
 	const char *command = text_of(request, "command"), *verb = text_of(request, "verb");
+	const json_t *arguments = json_object_get(request, "arguments");
 
 	if (!strcmp(verb, "show"))
 		trim_rows(request, rows);
@@ -122,6 +123,8 @@ static void print_rows(const json_t *request, json_t *rows, const struct options
 		table_json(stdout, rows);
 	else if (!strcmp(verb, "get"))
 		table_route_found(stdout, rows);
+	else if (!strcmp(command, "set") && !json_object_get(arguments, "value"))
+		table_settings(stdout, rows);
 	else if (!strcmp(verb, "rules"))
 		table_nat_rules(stdout, rows);
 	else if (strcmp(verb, "show"))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * commands.h - the commands that ask the daemon: port, route, neigh, fdb, bridge, nat,
- * filter, drops, stats, trace and reload. Their words become a request (grammar.h), the
+ * filter, drops, stats, set, trace and reload. Their words become a request (grammar.h), the
  * answer becomes text or JSON (table.h).
  */
 #ifndef TSUJI_COMMANDS_H

@@ -25,20 +25,22 @@ static const char *const file_keys[] = {
 	NULL,
 };
 
-enum { LANE_TRANSMIT, LANE_FLOW_CACHE, LANE_FAR_END, N_LANE_KEYS };
+enum { LANE_TRANSMIT, LANE_BURST_MIN, LANE_GSO, LANE_FLOW_CACHE, LANE_FAR_END, N_LANE_KEYS };
 static const char *const lane_keys[] = {
 	[LANE_TRANSMIT] = "transmit",
+	[LANE_BURST_MIN] = "burst-min",
+	[LANE_GSO] = "gso",
 	[LANE_FLOW_CACHE] = "flow-cache",
 	[LANE_FAR_END] = "far-end",
 	NULL,
 };
-static const char *const transmit_words[] = {
+const char *const config_transmit_words[] = {
 	[TRANSMIT_AUTO] = "auto",
 	[TRANSMIT_SOCKET] = "socket",
 	[TRANSMIT_BURST] = "burst",
 	NULL,
 };
-static const char *const far_end_words[] = {"leave", "prepare", NULL};
+const char *const config_far_end_words[] = {"leave", "prepare", NULL};
 
 enum {
 	SESSIONS_MAX,
@@ -71,7 +73,7 @@ static const struct {
 	[SESSIONS_TCP_TRANSITORY] = {offsetof(struct config_sessions, tcp_transitory_s), 240,
 				     "RFC 5382 REQ-5"},
 	[SESSIONS_UDP] = {offsetof(struct config_sessions, udp_s), 120, "RFC 4787 REQ-5"},
-	[SESSIONS_ICMP] = {offsetof(struct config_sessions, icmp_s), 60, "RFC 5508 REQ-1"},
+	[SESSIONS_ICMP] = {offsetof(struct config_sessions, icmp_s), 60, "RFC 5508 REQ-2"},
 	[SESSIONS_OTHER] = {offsetof(struct config_sessions, other_s), 1, NULL},
 };
 static const struct config_sessions session_defaults = {
@@ -97,13 +99,20 @@ static void read_lanes(struct config_reader *r, const struct yaml_node *node)
 	if (!yaml_read_map(r->diag, node, "lanes", lane_keys, keys))
 		return;
 	if (keys[LANE_TRANSMIT].value &&
-	    yaml_read_choice(r->diag, keys[LANE_TRANSMIT].value, "transmit", transmit_words, &word))
+	    yaml_read_choice(r->diag, keys[LANE_TRANSMIT].value, "transmit",
+			     config_transmit_words, &word))
 		config->lanes.transmit = word;
+	if (keys[LANE_BURST_MIN].value)
+		yaml_read_number(r->diag, keys[LANE_BURST_MIN].value, "burst-min", 1,
+				 BURST_MIN_MOST, &config->lanes.burst_min);
+	if (keys[LANE_GSO].value)
+		yaml_read_switch(r->diag, keys[LANE_GSO].value, "gso", &config->lanes.gso);
 	if (keys[LANE_FLOW_CACHE].value)
 		yaml_read_switch(r->diag, keys[LANE_FLOW_CACHE].value, "flow-cache",
 				 &config->lanes.flow_cache);
 	if (keys[LANE_FAR_END].value &&
-	    yaml_read_choice(r->diag, keys[LANE_FAR_END].value, "far-end", far_end_words, &word))
+	    yaml_read_choice(r->diag, keys[LANE_FAR_END].value, "far-end",
+			     config_far_end_words, &word))
 		config->lanes.far_end_prepare = word;
 }
 
@@ -229,6 +238,8 @@ struct config *config_read_section(struct diag *diag, const struct yaml_node *no
 	struct config *config = config_alloc(diag, 1, sizeof(*config));
 	if (!config)
 		return NULL;
+	config->lanes.burst_min = BURST_MIN_DEFAULT;
+	config->lanes.gso = true;
 	config->lanes.flow_cache = true;
 	config->lanes.far_end_prepare = far_end_prepare;
 	config->frames = FRAMES_DEFAULT;

@@ -116,6 +116,22 @@ struct config_sessions {
 };
 
 enum config_transmit { TRANSMIT_AUTO, TRANSMIT_SOCKET, TRANSMIT_BURST };
+extern const char *const config_transmit_words[]; /* by value, NULL at the end */
+extern const char *const config_far_end_words[];  /* leave, prepare */
+
+/*
+ * A burst costs what 15 packets cost by the socket lane where the far end has XDP, and 34 to
+ * 41 where it has GRO; some kernels' calls are dearer.
+ */
+enum { BURST_MIN_DEFAULT = 40, BURST_MIN_MOST = 2048 };
+
+struct config_lanes { /* `tsuji set` changes them while the router runs: settings.h */
+	enum config_transmit transmit; /* auto */
+	unsigned burst_min;            /* packets from which transmit: auto bursts; 40 */
+	bool gso;                      /* on; counts with transmit: auto only */
+	bool flow_cache;               /* on */
+	bool far_end_prepare;          /* leave */
+};
 
 struct config {
 	struct config_port *ports;
@@ -131,12 +147,8 @@ struct config {
 	struct config_filter *filter;
 	unsigned n_filter;
 	struct config_sessions sessions;
-	struct {
-		enum config_transmit transmit; /* auto */
-		bool flow_cache;               /* on */
-		bool far_end_prepare;          /* leave */
-	} lanes;
-	unsigned frames;                       /* 16384 */
+	struct config_lanes lanes;
+	unsigned frames; /* 16384 */
 };
 
 /*

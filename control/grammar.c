@@ -10,6 +10,7 @@
 #include "grammar.h"
 
 #include "routes.h"
+#include "settings.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -430,6 +431,23 @@ static bool nat_age_words(struct words *words, json_t *arguments, struct complai
 	return no_words(words, arguments, complaint);
 }
 
+/* Nothing, a NAME, or NAME VALUE. */
+static bool set_words(struct words *words, json_t *arguments, struct complaint *complaint)
+{
+	const char *name = next_word(words), *value = next_word(words);
+	struct config_lanes lanes = {0};
+
+	if (name && !settings_check_name(name, complaint))
+		return false;
+	if (value && !settings_set(&lanes, name, value, complaint))
+		return false;
+	if (name)
+		json_object_set_new(arguments, "name", json_string(name));
+	if (value)
+		json_object_set_new(arguments, "value", json_string(value));
+	return no_words(words, arguments, complaint);
+}
+
 /* Options, then an expression in as many words as its author likes. */
 static bool trace_words(struct words *words, json_t *arguments, struct complaint *complaint)
 {
@@ -516,6 +534,7 @@ static const struct {
 	  {"ls", "show", drops_words}}},
 	{"stats",
 	 {{"show", "show", no_words}, {"list", "show", no_words}, {"ls", "show", no_words}}},
+	{"set", {{NULL, "now", set_words}}},
 	{"trace", {{NULL, "show", trace_words}}},
 	{"reload", {{NULL, "now", no_words}}},
 };

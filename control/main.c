@@ -112,6 +112,13 @@ static const struct command {
 	 "  -a    every reason there is, summed over the ports\n"},
 	{"stats", "frames, ICMP, and the balance of packets", run_objects,
 	 "usage: tsuji stats [show]\n"},
+	{"set", "what can be changed while the router runs: the lanes", run_objects,
+	 "usage: tsuji set [NAME [VALUE]]\n"
+	 "Without VALUE: the settings, and what each can be. A change lasts until the next reload\n"
+	 "or restart, which go by the file.\n"
+	 "  lanes.transmit   auto, or one lane only: socket, burst (where the far end takes bursts)\n"
+	 "  lanes.burst-min  with auto: packets of a turn from which they go as a burst\n"
+	 "  lanes.far-end    prepare: GRO is switched on at the hosts' ends; leave: nothing is\n"},
 	{"trace", "follow packets through the rooms", run_objects,
 	 "usage: tsuji trace [-c COUNT] [EXPRESSION]\n"
 	 "  -c            ends after COUNT packets; else an interrupt ends it\n"

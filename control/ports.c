@@ -13,6 +13,7 @@
  */
 #include "ports.h"
 #include "config_value.h"
+#include "lanes.h"
 #include "log.h"
 #include "neighbours.h"
 #include "state.h"
@@ -177,11 +178,18 @@ static int attach(struct router *router, struct router_port *rp, const struct li
 		rp->xsk = NULL;
 		return -1;
 	}
+	if (rp->ifindex != link->ifindex)
+		rp->prepared = false; /* another interface, with a far end of its own */
+	rp->far_sought = false;
 	rp->ifindex = link->ifindex;
 	rp->bridged = wanted.bridged;
-	if (config->xdp == XDP_AUTO && !xsk_port_is_native(rp->xsk))
-		log_warning("port %s: %s", config->name,
-			    error->text[0] ? error->text : "generic XDP, which is slower");
+	if (!lane_port_has_gso(rp->lanes))
+		log_warning("port %s: the kernel gives no packet socket: TCP segments are not put together",
+			    config->name);
+	if (!xsk_port_is_native(rp->xsk))
+		log_warning("port %s: %s; there, what a host sends in one piece for its card to cut "
+			    "(TSO) is lost: ethtool -K IFACE tso off, at the far end",
+			    config->name, error->text[0] ? error->text : "generic XDP, which is slower");
 	return 0;
 }
 
@@ -377,6 +385,7 @@ void ports_settle(struct router *router)
 		if (rp->config)
 			continue;
 		detach(router, rp);
+		lanes_restore(rp);
 		neigh_flush(worker_neigh(router->worker), rp->number, true);
 		router->ports.port[rp->number] = NULL;
 		free(rp);
@@ -421,33 +430,6 @@ void ports_release(struct router *router)
 			fdb_flush(worker_fdb(router->worker), PORT_NONE, rp->number, false);
 		}
 		rp->flush = false;
-	}
-}
-
-/* Why a port may not burst, with what would change it; NULL: it may. */
-static const char *why_no_burst(const struct router *router, const struct router_port *rp)
-{
-	if (!rp->lanes || router->config->lanes.transmit == TRANSMIT_SOCKET)
-		return "";
-	if (!router->burst)
-		return "this kernel has no burst lane";
-	if (!router->netdev)
-		return "this kernel does not tell whether the far end takes bursts; Linux 6.3 does";
-	if (!netdev_transmits(router->netdev, rp->ifindex))
-		return "its far end has no NAPI: ethtool -K IFACE gro on, there";
-	return NULL;
-}
-
-void ports_choose_lanes(struct router *router)
-{
-	bool wanted = router->config->lanes.transmit == TRANSMIT_BURST;
-	struct router_port *rp;
-	for (unsigned i = 0; (rp = next_port(&router->ports, &i));) {
-		rp->lane_reason = why_no_burst(router, rp);
-		if (rp->lanes)
-			lane_port_set(rp->lanes, rp->lane_reason ? LANE_SOCKET
-						 : wanted	 ? LANE_BURST
-								 : LANE_AUTO);
 	}
 }
 

@@ -18,6 +18,7 @@
 #define TSUJI_PORTS_H
 
 #include "config.h"
+#include "farend.h"
 #include "netlink.h"
 #include "refusal.h"
 #include "../dataplane/lane.h"
@@ -43,7 +44,14 @@ struct router_port {
 	uint32_t ring_size;
 	struct xsk_port *xsk;   /* NULL while lost */
 	struct lane_port *lanes; /* its ways out; NULL while lost */
-	const char *lane_reason; /* why it may not burst; NULL: it may */
+	char lane_reason[512];   /* why it may not burst, as was last told; empty: it may */
+	bool takes_bursts;       /* its far end does, and we can send them */
+	struct farend far;       /* looked for when it did not */
+	bool far_sought;         /* far is filled in */
+	int far_gro;             /* as it was found: 1, 0, or -errno */
+	int far_error;           /* of switching GRO on there; 0: none */
+	bool prepared;           /* GRO there was switched on by us: lanes_restore() */
+	bool gso;               /* it uses the GSO lane */
 	bool bridged;           /* as it is open: every frame is taken */
 	bool reopen;            /* in the configuration being tried it is open otherwise */
 	bool flush;             /* it went down: what was learnt there is to be forgotten */
@@ -85,8 +93,6 @@ bool ports_follow(struct router *router, bool gates);
 void ports_release(struct router *router);
 /* Tries to attach lost ports whose interface is there. True if one came back: publish. */
 bool ports_retry(struct router *router);
-/* Lets each port use the lanes that the configuration wants and its far end takes now. */
-void ports_choose_lanes(struct router *router);
 
 /*
  * The table to publish: of plan, the configuration being tried, or (NULL) of what is in

@@ -18,9 +18,11 @@
  * tables only; the old ones are freed after its grace period.
  */
 #include "router.h"
+#include "lanes.h"
 #include "log.h"
 #include "neighbours.h"
 #include "state.h"
+#include "summary.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -172,12 +174,6 @@ struct next { /* built beside what is in use */
 	struct sockets sockets;
 };
 
-struct changes { /* for the summary */
-	struct route_changes routes;
-	struct neighbour_changes neighbours;
-	struct rule_changes nat, filter;
-};
-
 static int build_next(struct router *router, const struct config *config, struct next *next,
 		      struct refusal *why)
 {
@@ -241,7 +237,7 @@ static void commit(struct router *router, struct config *config, struct next *ne
 	prune_live_routes(router);
 	changes->neighbours = neighbours_follow(router, old, old_table);
 	follow_table(router, old_table);
-	ports_choose_lanes(router);
+	lanes_renew(router);
 	sessions_follow(router);
 	ports_table_free(old_table);
 	fib_free(old_fib);
@@ -355,6 +351,7 @@ void router_stop(struct router *router)
 		if (router->ports.port[i]) {
 			lane_port_close(router->ports.port[i]->lanes);
 			xsk_port_close(router->ports.port[i]->xsk);
+			lanes_restore(router->ports.port[i]);
 		}
 		free(router->ports.port[i]);
 		free(router->bridges.bridge[i]);
@@ -377,151 +374,6 @@ void router_stop(struct router *router)
 
 /* -- reload -- */
 
-static bool same_subnets(const struct config_address *a, unsigned n_a,
-			 const struct config_address *b, unsigned n_b)
-{
-	bool same = n_a == n_b;
-	for (unsigned i = 0; same && i < n_a; i++)
-		same = be32_equal(a[i].address, b[i].address) && a[i].prefix_len == b[i].prefix_len;
-	return same;
-}
-
-static bool same_port(const struct config_port *a, const struct config_port *b)
-{
-	return a->mtu == b->mtu && a->xdp == b->xdp && a->no_learning == b->no_learning &&
-	       a->no_flood == b->no_flood && a->isolated == b->isolated &&
-	       strcmp(a->bridge, b->bridge) == 0 && strcmp(a->mirror, b->mirror) == 0 &&
-	       same_subnets(a->addresses, a->n_addresses, b->addresses, b->n_addresses);
-}
-
-static const struct config_port *config_port(const struct config *config, const char *name)
-{
-	for (unsigned i = 0; i < config->n_ports; i++)
-		if (strcmp(config->ports[i].name, name) == 0)
-			return &config->ports[i];
-	return NULL;
-}
-
-static const struct config_bridge *config_bridge(const struct config *config, const char *name)
-{
-	for (unsigned i = 0; i < config->n_bridges; i++)
-		if (strcmp(config->bridges[i].name, name) == 0)
-			return &config->bridges[i];
-	return NULL;
-}
-
-/* The same ports, in whatever order: each port is listed once and in one bridge. */
-static bool same_members(const struct config *old, const struct config_bridge *a,
-			 const struct config *now, const struct config_bridge *b)
-{
-	bool same = a->n_ports == b->n_ports;
-	for (unsigned i = 0; same && i < b->n_ports; i++) {
-		const struct config_port *was = config_port(old, now->ports[b->ports[i]].name);
-		same = was && strcmp(was->bridge, a->name) == 0;
-	}
-	return same;
-}
-
-static bool same_bridge(const struct config *old, const struct config_bridge *a,
-			const struct config *now, const struct config_bridge *b)
-{
-	return a->aging_s == b->aging_s && mac_equal(a->mac, b->mac) &&
-	       strcmp(a->mirror, b->mirror) == 0 && same_members(old, a, now, b) &&
-	       same_subnets(a->addresses, a->n_addresses, b->addresses, b->n_addresses);
-}
-
-static size_t say_words(char *text, size_t size, size_t len, char sign, size_t n, const char *words)
-{
-	if (!n || len >= size)
-		return len;
-	return len + snprintf(text + len, size - len, "%s%c%zu %s", len ? " " : "", sign, n, words);
-}
-
-static size_t say(char *text, size_t size, size_t len, char sign, size_t n, const char *noun)
-{
-	char words[32];
-	snprintf(words, sizeof(words), "%s%s", noun, n > 1 ? "s" : "");
-	return say_words(text, size, len, sign, n, words);
-}
-
-/* noun: "nat" or "filter", of any number. */
-static size_t say_rules(const struct rule_changes *changes, const char *noun, char *text,
-			size_t size, size_t len)
-{
-	len = say_words(text, size, len, '+', changes->added, noun);
-	len = say_words(text, size, len, '-', changes->removed, noun);
-	return say_words(text, size, len, '~', changes->changed, noun);
-}
-
-static size_t say_ports(const struct config *old, const struct config *now, char *text, size_t size,
-			size_t len)
-{
-	size_t added = 0, removed = 0, changed = 0;
-	for (unsigned i = 0; i < now->n_ports; i++) {
-		const struct config_port *was = config_port(old, now->ports[i].name);
-		added += !was;
-		changed += was && !same_port(was, &now->ports[i]);
-	}
-	for (unsigned i = 0; i < old->n_ports; i++)
-		removed += !config_port(now, old->ports[i].name);
-	len = say(text, size, len, '+', added, "port");
-	len = say(text, size, len, '-', removed, "port");
-	return say(text, size, len, '~', changed, "port");
-}
-
-static size_t say_bridges(const struct config *old, const struct config *now, char *text,
-			  size_t size, size_t len)
-{
-	size_t added = 0, removed = 0, changed = 0;
-	for (unsigned i = 0; i < now->n_bridges; i++) {
-		const struct config_bridge *was = config_bridge(old, now->bridges[i].name);
-		added += !was;
-		changed += was && !same_bridge(old, was, now, &now->bridges[i]);
-	}
-	for (unsigned i = 0; i < old->n_bridges; i++)
-		removed += !config_bridge(now, old->bridges[i].name);
-	len = say(text, size, len, '+', added, "bridge");
-	len = say(text, size, len, '-', removed, "bridge");
-	return say(text, size, len, '~', changed, "bridge");
-}
-
-static size_t changed_lanes(const struct config *a, const struct config *b)
-{
-	return (a->lanes.transmit != b->lanes.transmit) +
-	       (a->lanes.flow_cache != b->lanes.flow_cache) +
-	       (a->lanes.far_end_prepare != b->lanes.far_end_prepare);
-}
-
-static size_t changed_session_settings(const struct config_sessions *a,
-				       const struct config_sessions *b)
-{
-	return (a->per_host != b->per_host) + (a->tcp_established_s != b->tcp_established_s) +
-	       (a->tcp_transitory_s != b->tcp_transitory_s) + (a->udp_s != b->udp_s) +
-	       (a->icmp_s != b->icmp_s) + (a->other_s != b->other_s);
-}
-
-static void summarize(const struct config *old, const struct config *now,
-		      const struct changes *changes, char *text, size_t size)
-{
-	const struct route_changes *routes = &changes->routes;
-	const struct neighbour_changes *neighbours = &changes->neighbours;
-	size_t len = say_ports(old, now, text, size, 0);
-	len = say_bridges(old, now, text, size, len);
-	len = say(text, size, len, '+', routes->added, "route");
-	len = say(text, size, len, '-', routes->removed, "route");
-	len = say(text, size, len, '~', routes->changed, "route");
-	len = say(text, size, len, '+', neighbours->added, "neighbour");
-	len = say(text, size, len, '-', neighbours->removed, "neighbour");
-	len = say(text, size, len, '~', neighbours->changed, "neighbour");
-	len = say_rules(&changes->nat, "nat", text, size, len);
-	len = say_rules(&changes->filter, "filter", text, size, len);
-	len = say(text, size, len, '~', changed_session_settings(&old->sessions, &now->sessions),
-		  "session setting");
-	len = say(text, size, len, '~', changed_lanes(old, now), "lane setting");
-	if (!len)
-		snprintf(text, size, "no change");
-}
-
 int router_reload(struct router *router, struct config *config, char *summary, size_t size,
 		  struct refusal *why)
 {
@@ -543,7 +395,7 @@ int router_reload(struct router *router, struct config *config, char *summary, s
 	}
 	if (ports_retry(router)) /* those that another gate was needed for */
 		republish(router);
-	summarize(old, config, &changes, summary, size);
+	summary_write(old, config, &changes, summary, size);
 	config_free(old);
 	return 0;
 }
@@ -568,13 +420,16 @@ int router_netlink_fd(const struct router *router)
 
 void router_netlink_ready(struct router *router)
 {
-	if (router->netdev && netdev_update(router->netdev))
-		ports_choose_lanes(router);
+	bool far_ends = router->netdev && netdev_update(router->netdev);
+	if (far_ends) /* at once: until then bursts to them vanish */
+		lanes_choose(router, true);
 	int changes = netlink_update(router->netlink);
 	if (changes < 0)
 		log_error("netlink: %s", strerror(-changes));
 	if (changes > 0)
 		follow(router, changes & NETLINK_ADDRESSES, false);
+	if (changes > 0 && changes & NETLINK_LINKS)
+		lanes_choose(router, true);
 }
 
 void router_tick(struct router *router)
@@ -585,8 +440,21 @@ void router_tick(struct router *router)
 		if (router->ports.port[i] && router->ports.port[i]->xsk)
 			xsk_port_refresh_stats(router->ports.port[i]->xsk);
 	bridges_watch(router);
-	ports_choose_lanes(router);
+	lanes_choose(router, false);
 	follow_sockets(router);
+}
+
+/* -- live settings -- */
+
+const struct config_lanes *router_lanes(const struct router *router)
+{
+	return &router->config->lanes;
+}
+
+void router_set_lanes(struct router *router, const struct config_lanes *lanes)
+{
+	router->config->lanes = *lanes;
+	lanes_renew(router);
 }
 
 /* -- live routes -- */

@@ -41,10 +41,15 @@ void router_tick(struct router *router);
 
 /*
  * port: name, number, state ("up", "down", "lost"), reason, ifindex, mac, mtu, addresses
- * (one string, space-separated), xdp ("native", "generic", null while lost), lane ("socket", "burst"), lane_reason (why it may not burst, null), rx_packets,
- * rx_bytes, tx_packets, tx_bytes, rx_dropped, tx_dropped, rx_partial, gate_passed,
- * tx_kicks, tx_again, tx_busy, tx_nobufs, tx_netdown, tx_error, rx_ring_full, rx_fill_empty,
- * losses (times it was up and then was not), bridge, mirror (names, or null), flags ("learning
+ * (one string, space-separated), xdp ("native", "generic", null while lost), lane ("socket",
+ * "burst"), lane_reason (why it may not burst, or null), far_end ("host2:eth0"; null: not known,
+ * or not looked for while it bursts), far_end_prepared (true: GRO there was switched on by us),
+ * rx_packets, rx_bytes, tx_packets, tx_bytes, rx_dropped, tx_dropped, rx_partial, gate_passed,
+ * gso (whether TCP is coalesced), gso_calls, gso_packets,
+ * gso_errors, socket_packets (of tx_packets), tx_kicks (calls of the socket lane), burst_packets,
+ * burst_calls, burst_errors (calls that failed), burst_lost (of burst_packets: not taken at the
+ * far end), tx_again, tx_busy, tx_nobufs, tx_netdown, tx_error, rx_ring_full, rx_fill_empty,
+ * rx_too_long, losses (times it was up and then was not), bridge, mirror (names, or null), flags ("learning
  * off flood off isolated on", of those that are so). reason is null while it is up. state
  * "blocked", with its reason: up, but loop guard lets nothing through.
  */
@@ -125,6 +130,12 @@ unsigned router_route_flush(struct router *router); /* the live ones */
 int router_neigh_add(struct router *router, const struct config_neigh *neigh, struct refusal *why);
 int router_neigh_del(struct router *router, const struct config_neigh *neigh, struct refusal *why);
 unsigned router_neigh_flush(struct router *router, const char *port); /* learnt ones; NULL: every port */
+
+/*
+ * What `tsuji set` changes: the lanes in force. A reload brings back the file's.
+ */
+const struct config_lanes *router_lanes(const struct router *router);
+void router_set_lanes(struct router *router, const struct config_lanes *lanes);
 
 /* Follows the next count packets (at most TRACE_SLOTS) that the pcap expression accepts ("" all). -1 with *why set. */
 int router_trace_arm(struct router *router, const char *expression, unsigned count, struct refusal *why);

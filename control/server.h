@@ -27,6 +27,7 @@
  *   bridge   show                     name
  *   drops    show                     all (true: those never seen, too)
  *   stats    show
+ *   set      now                      name, value (without it nothing changes)
  *   trace    show                     expression (pcap-filter(7)), count (0: without end)
  *   reload   now
  *

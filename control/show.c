@@ -51,6 +51,13 @@ static uint64_t dropped(const struct port_stats *now, const struct port_stats *b
 	return sum;
 }
 
+/* Packets of the socket lane: what did not leave in bursts, which may be counted just now. */
+static uint64_t by_socket(const struct port_stats *stats)
+{
+	uint64_t bursts = load_shared(&stats->burst_packets);
+	return max_u64(load_shared(&stats->tx_packets), bursts) - bursts;
+}
+
 static void put_counters(const struct router *router, json_t *row, const struct router_port *rp)
 {
 	const struct port_stats *now = stats_port(worker_stats(router->worker), rp->number),
@@ -67,7 +74,15 @@ static void put_counters(const struct router *router, json_t *row, const struct 
 	COUNTER(tx_dropped);
 	COUNTER(rx_partial);
 	json_object_set_new(row, "gate_passed", number(rp->gate_passed + gate.passed));
+	json_object_set_new(row, "socket_packets", number(by_socket(now) - by_socket(base)));
+	COUNTER(gso_calls);
+	COUNTER(gso_packets);
+	COUNTER(gso_errors);
 	COUNTER(tx_kicks);
+	COUNTER(burst_packets);
+	COUNTER(burst_calls);
+	COUNTER(burst_errors);
+	COUNTER(burst_lost);
 	COUNTER(tx_again);
 	COUNTER(tx_busy);
 	COUNTER(tx_nobufs);
@@ -75,6 +90,7 @@ static void put_counters(const struct router *router, json_t *row, const struct 
 	COUNTER(tx_error);
 	COUNTER(rx_ring_full);
 	COUNTER(rx_fill_empty);
+	COUNTER(rx_too_long);
 #undef COUNTER
 	json_object_set_new(row, "losses", number(rp->losses));
 }
@@ -112,6 +128,21 @@ static void put_place(const struct router *router, json_t *row, const struct por
 	json_object_set_new(row, "mirror", text_or_null(port_name(router, port->mirror)));
 }
 
+static void put_lane(json_t *row, const struct router_port *rp)
+{
+	bool known = rp->far.ifindex && (rp->far_sought || rp->prepared);
+	char place[160];
+	json_object_set_new(row, "lane",
+			    json_string(rp->lanes ? lane_port_name(rp->lanes) : "socket"));
+	json_object_set_new(row, "lane_reason", text_or_null(rp->lane_reason));
+	json_object_set_new(row, "far_end",
+			    known ? json_string(farend_place(&rp->far, place, sizeof(place)))
+				  : json_null());
+	/* Not any more, if somebody has switched it off since. */
+	json_object_set_new(row, "far_end_prepared",
+			    json_boolean(rp->prepared && (rp->takes_bursts || rp->far_gro > 0)));
+}
+
 json_t *router_show_ports(struct router *router)
 {
 	json_t *rows = json_array();
@@ -132,10 +163,8 @@ json_t *router_show_ports(struct router *router)
 			row, "xdp",
 			!rp->xsk ? json_null()
 				 : json_string(xsk_port_is_native(rp->xsk) ? "native" : "generic"));
-		json_object_set_new(row, "lane",
-				    json_string(rp->lanes ? lane_port_name(rp->lanes) : "socket"));
-		json_object_set_new(row, "lane_reason",
-				    rp->lane_reason ? json_string(rp->lane_reason) : json_null());
+		put_lane(row, rp);
+		json_object_set_new(row, "gso", json_boolean(rp->gso));
 		put_counters(router, row, rp);
 		json_array_append_new(rows, row);
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * state.h - what a running router is made of: read and changed by router.c, ports.c,
+ * state.h - what a running router is made of: read and changed by router.c, ports.c, lanes.c,
  * bridges.c, stations.c, neighbours.c, sessions.c, show.c and walk.c, and nobody else's
  * business (router.h is).
  *

@@ -156,6 +156,14 @@ void table_drops(FILE *out, const json_t *rows)
 	table_columns(out, with_port + summed, 4 - summed, rows);
 }
 
+void table_settings(FILE *out, const json_t *rows)
+{
+	static const struct table_column columns[] = {
+		{"name", "SETTING"}, {"value", "VALUE"}, {"accepts", "ACCEPTS"}};
+
+	table_columns(out, columns, 3, rows);
+}
+
 void table_stats(FILE *out, const json_t *rows)
 {
 	for (size_t i = 0; i < json_array_size(rows); i++) {
@@ -239,6 +247,38 @@ static void put_place(FILE *out, const json_t *port)
 	put_word(out, "mirror", mirror);
 }
 
+static json_int_t per_call(json_int_t packets, json_int_t calls)
+{
+	return calls ? (packets + calls / 2) / calls : 0;
+}
+
+/* What each lane carried, and in how many system calls. */
+static void put_lanes(FILE *out, const json_t *port)
+{
+	static const char *const lanes[][3] = {{"socket", "socket_packets", "tx_kicks"},
+					       {"burst", "burst_packets", "burst_calls"}};
+
+	if (!json_object_get(port, "socket_packets"))
+		return;
+	for (unsigned i = 0; i < 2; i++) {
+		json_int_t packets = number_of(port, lanes[i][1]),
+			   calls = number_of(port, lanes[i][2]);
+
+		fprintf(out, "%s lane %" JSON_INTEGER_FORMAT " packets in %" JSON_INTEGER_FORMAT
+			" calls, %" JSON_INTEGER_FORMAT " each", i ? "; burst" : "    socket",
+			packets, calls, per_call(packets, calls));
+	}
+	fputc('\n', out);
+}
+
+/* What was done to the host for the port's sake. */
+static void put_far_end(FILE *out, const json_t *port)
+{
+	if (json_is_true(json_object_get(port, "far_end_prepared")))
+		fprintf(out, "\n    far end %s: GRO switched on by tsuji, off again at exit",
+			text_of(port, "far_end"));
+}
+
 void table_ports(FILE *out, const json_t *rows, bool statistics)
 {
 	for (size_t i = 0; i < json_array_size(rows); i++) {
@@ -253,14 +293,19 @@ void table_ports(FILE *out, const json_t *rows, bool statistics)
 		put_word(out, "lane", text_of(port, "lane"));
 		if (*text_of(port, "lane_reason"))
 			fprintf(out, " (%s)", text_of(port, "lane_reason"));
+		if (json_is_true(json_object_get(port, "gso")))
+			put_word(out, "gso", "on");
 		if (*text_of(port, "addresses"))
 			fprintf(out, "\n    addresses %s", text_of(port, "addresses"));
 		put_place(out, port);
+		put_far_end(out, port);
 		fputc('\n', out);
-		if (statistics)
+		if (statistics) {
+			put_lanes(out, port);
 			put_counters(out, port);
-		else
+		} else {
 			put_traffic(out, port);
+		}
 	}
 }
 

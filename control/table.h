@@ -27,7 +27,7 @@ void table_columns(FILE *out, const struct table_column *columns, size_t n_colum
 		   const json_t *rows);
 
 /* "r0: up mtu 1500 mac 02:... xdp native lane socket", then addresses and traffic; statistics:
- * every counter. */
+ * what each lane carried, and every counter. */
 void table_ports(FILE *out, const json_t *rows, bool statistics);
 /* "default via 192.168.0.254 port r1 metric 10 live hits 12" */
 void table_routes(FILE *out, const json_t *rows);
@@ -49,6 +49,8 @@ void table_nat_rules(FILE *out, const json_t *rows);
 /* Columns, as iptables -nvL has them; without those that no rule uses. */
 void table_filter(FILE *out, const json_t *rows);
 void table_drops(FILE *out, const json_t *rows);
+/* Of `set`: name, value and what else it can be. */
+void table_settings(FILE *out, const json_t *rows);
 /* Key and value of each row, aligned. */
 void table_stats(FILE *out, const json_t *rows);
 /* The lines of one walk, and an empty one. */

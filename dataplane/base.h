@@ -25,6 +25,9 @@
 /* A field that one thread writes and others read, with no order implied. */
 #define load_shared(p) __atomic_load_n((p), __ATOMIC_RELAXED)
 #define store_shared(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+/* The same in order: who loads what was stored sees all that was stored before it. */
+#define load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 /* A counter with a single writer: no locked instruction, no torn read. */
 #define count_add(p, n) store_shared((p), *(p) + (n))
 

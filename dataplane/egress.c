@@ -93,7 +93,7 @@ static void put_one(struct egress *e, struct packet *p, uint16_t number, uint64_
 
 /* -- bridges ---------------------------------------------------------------------- */
 
-/* The members that take p, which floods from its wire, or from the leg if it came from none of them. */
+/* The members that take p, which floods from its wire; from the leg, if it is no member's. */
 static unsigned flood_set(const struct egress *e, const struct port *leg, const struct packet *p,
 			  uint16_t members[PORT_MAX], uint64_t now_ns)
 {

@@ -3,10 +3,7 @@
  * fdb - the forwarding database: hash buckets of entries, an unhurried sweep, and a ring of
  * events for who watches.
  *
- * A bucket is a chain of entries and a sequence counter, odd while somebody holds it as a
- * lock. A look reads the chain with acquire loads and starts again unless the counter was
- * even and has not moved. Writers hold the lock and store with release, so whoever sees a
- * store sees the odd counter before it: no fences.
+ * Buckets are those of bucket.h: a look starts again until its bucket has not moved.
  *
  * Only the worker writes hits, and without a lock; so it must be the worker, too, who sets
  * them to zero: until its first hit an entry is FRESH, which says that they are void.
@@ -24,11 +21,10 @@
  */
 #include "fdb.h"
 
-#include "hash.h"
+#include "bucket.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <urcu/arch.h>
 
 #define DEFAULT_AGING_NS (300 * NS_PER_S) /* IEEE 802.1Q table 8-6, and Linux */
 #define SEEN_GRAIN_NS NS_PER_S /* between two writes of seen_ns, if that is not long for the age */
@@ -37,9 +33,6 @@
 #define SWEEP_STEP_NS (5 * NS_PER_MS)
 #define SWEEP_SLICE 64 /* entries at least: a small table is swept by one call */
 #define N_EVENTS 4096
-
-#define load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
-#define store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 
 struct entry {
 	/* written under the bucket's lock, read without it */
@@ -55,19 +48,14 @@ struct entry {
 static_assert(CACHE_LINE % sizeof(struct entry) == 0, "an entry lies in one cache line");
 enum { FREE = 0, FRESH = 1 << 30 };
 
-struct bucket {
-	uint32_t sequence; /* odd: locked */
-	uint32_t head;
-};
-
 struct pool {
-	uint32_t lock;
+	struct seqlock lock;
 	uint32_t first;  /* of the entries freed */
 	uint32_t n_used; /* entries ever used: 1 to n_used */
 };
 
 struct ring {
-	uint32_t lock; /* of who records; the reader needs none */
+	struct seqlock lock; /* of who records; the reader needs none */
 	uint32_t head; /* events ever recorded */
 	uint32_t tail; /* events ever read; the reader's */
 	bool is_watched;
@@ -76,9 +64,8 @@ struct ring {
 };
 
 struct fdb {
-	struct fdb_config config; /* constant, like the four below */
-	uint32_t bucket_mask;
-	struct bucket *buckets;
+	struct fdb_config config; /* constant, like the three below */
+	struct buckets buckets;
 	struct entry *entries; /* 1 to capacity, in memory */
 	void *memory;
 	uint64_t aging_ns[PORT_MAX]; /* of each bridge: control's */
@@ -130,41 +117,15 @@ static uint64_t entry_due(const struct fdb *fdb, const struct entry *e)
 
 /* -- locks ---------------------------------------------------------------------------- */
 
-static void lock(uint32_t *sequence)
+static bool entry_lives(const void *entry)
 {
-	for (;;) {
-		uint32_t seen = load_shared(sequence);
-		if (!(seen & 1) && __atomic_compare_exchange_n(sequence, &seen, seen + 1, true,
-							       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-			return;
-		caa_cpu_relax();
-	}
+	return load_acquire(&((const struct entry *)entry)->place) != FREE;
 }
 
-static void unlock(uint32_t *sequence) { store_release(sequence, load_shared(sequence) + 1); }
-
-static struct bucket *bucket_of(const struct fdb *fdb, uint64_t key)
-{
-	uint64_t hash = hash_siphash(fdb->config.secret, &key, sizeof(key));
-	return &fdb->buckets[hash & fdb->bucket_mask];
-}
-
-/*
- * Locks the bucket that e is chained in; NULL: it is FREE. A key is stored before the place
- * that brings the entry to life, so a key read after a live place is that life's key; and
- * while its bucket is locked, a life does not end.
- */
+/* NULL: it is FREE. */
 static struct bucket *entry_lock(const struct fdb *fdb, const struct entry *e)
 {
-	while (load_acquire(&e->place) != FREE) {
-		uint64_t key = load_acquire(&e->key);
-		struct bucket *b = bucket_of(fdb, key);
-		lock(&b->sequence);
-		if (load_acquire(&e->place) != FREE && load_acquire(&e->key) == key)
-			return b;
-		unlock(&b->sequence);
-	}
-	return NULL;
+	return bucket_lock_entry(&fdb->buckets, e, &e->key, entry_lives);
 }
 
 /* Without the lock, what is found may have changed: see look(). */
@@ -186,7 +147,7 @@ static void record(struct fdb *fdb, enum fdb_event_kind kind, const struct entry
 
 	if (likely(!load_shared(&ring->is_watched)))
 		return;
-	lock(&ring->lock);
+	seqlock_take(&ring->lock);
 	if (ring->head - load_acquire(&ring->tail) == N_EVENTS) {
 		__atomic_fetch_add(&ring->n_lost, 1, __ATOMIC_RELAXED);
 	} else {
@@ -200,7 +161,7 @@ static void record(struct fdb *fdb, enum fdb_event_kind kind, const struct entry
 		};
 		store_release(&ring->head, ring->head + 1);
 	}
-	unlock(&ring->lock);
+	seqlock_release(&ring->lock);
 }
 
 bool fdb_event(struct fdb *fdb, struct fdb_event *event, uint64_t *lost)
@@ -219,13 +180,13 @@ void fdb_watch(struct fdb *fdb, bool on)
 {
 	struct ring *ring = &fdb->ring;
 
-	lock(&ring->lock);
+	seqlock_take(&ring->lock);
 	if (on && !ring->is_watched) {
 		store_shared(&ring->tail, ring->head);
 		store_shared(&ring->n_lost, 0);
 	}
 	store_shared(&ring->is_watched, on);
-	unlock(&ring->lock);
+	seqlock_release(&ring->lock);
 }
 
 /* -- entries: their bucket is locked -------------------------------------------------- */
@@ -244,13 +205,13 @@ static uint32_t pool_get(struct fdb *fdb)
 {
 	struct pool *pool = &fdb->pool;
 
-	lock(&pool->lock);
+	seqlock_take(&pool->lock);
 	uint32_t i = pool->first;
 	if (i)
 		pool->first = (uint32_t)load_shared(&fdb->entries[i].next_free);
 	else if (pool->n_used < fdb->config.capacity)
 		store_shared(&pool->n_used, i = pool->n_used + 1);
-	unlock(&pool->lock);
+	seqlock_release(&pool->lock);
 	return i;
 }
 
@@ -282,10 +243,10 @@ static void entry_end(struct fdb *fdb, struct bucket *b, struct entry *e, uint64
 		at = &fdb->entries[*at].next;
 	store_release(at, e->next);
 	store_release(&e->place, FREE);
-	lock(&fdb->pool.lock);
+	seqlock_take(&fdb->pool.lock);
 	store_release(&e->next_free, fdb->pool.first);
 	fdb->pool.first = i;
-	unlock(&fdb->pool.lock);
+	seqlock_release(&fdb->pool.lock);
 }
 
 static void entry_place(struct fdb *fdb, struct entry *e, uint32_t place, uint64_t now_ns)
@@ -306,33 +267,33 @@ static struct entry *look(const struct fdb *fdb, const struct bucket *b, uint64_
 			  struct entry *copy)
 {
 	struct entry *e;
-	uint32_t sequence;
+	uint32_t begun;
 
 	do {
-		sequence = load_acquire(&b->sequence);
+		begun = seqlock_begin(&b->lock);
 		e = find(fdb, b, key);
 		copy->key = key;
 		copy->place = e ? load_acquire(&e->place) : FREE;
 		copy->seen_ns = e ? load_acquire(&e->seen_ns) : 0;
-	} while (unlikely(sequence & 1 || load_shared(&b->sequence) != sequence));
+	} while (unlikely(seqlock_has_moved(&b->lock, begun)));
 	return e;
 }
 
 /* The first hit of e, if it still is the entry of key. */
 static void hits_begin(const struct fdb *fdb, struct bucket *b, struct entry *e, uint64_t key)
 {
-	lock(&b->sequence);
+	seqlock_take(&b->lock);
 	if (find(fdb, b, key) == e) {
 		store_shared(&e->hits, 0);
 		store_release(&e->place, e->place & ~FRESH);
 	}
-	unlock(&b->sequence);
+	seqlock_release(&b->lock);
 }
 
 uint16_t fdb_lookup(struct fdb *fdb, uint16_t bridge, struct mac mac, uint64_t now_ns)
 {
 	uint64_t key = key_of(bridge, mac);
-	struct bucket *b = bucket_of(fdb, key);
+	struct bucket *b = bucket_of(&fdb->buckets, key);
 	struct entry seen, *e = look(fdb, b, key, &seen);
 
 	if (!e || now_ns >= entry_due(fdb, &seen))
@@ -388,14 +349,14 @@ enum fdb_learnt fdb_learn(struct fdb *fdb, uint16_t bridge, struct mac mac, uint
 	assert(bridge < PORT_MAX && port < PORT_MAX);
 	uint64_t key = key_of(bridge, mac);
 	uint64_t grain_ns = min_u64(SEEN_GRAIN_NS, load_shared(&fdb->aging_ns[bridge]) / 4);
-	struct bucket *b = bucket_of(fdb, key);
+	struct bucket *b = bucket_of(&fdb->buckets, key);
 	struct entry seen, *e = look(fdb, b, key, &seen);
 
 	if (likely(e && place_allows(seen.place, port) && now_ns - seen.seen_ns < grain_ns))
 		return FDB_KNOWN; /* and alive: the grain is less than the age */
-	lock(&b->sequence);
+	seqlock_take(&b->lock);
 	enum fdb_learnt learnt = learn(fdb, b, key, port, now_ns, before);
-	unlock(&b->sequence);
+	seqlock_release(&b->lock);
 	if (learnt == FDB_FULL)
 		count_add(&fdb->n_refused, 1);
 	return learnt;
@@ -415,7 +376,7 @@ static uint64_t collect(struct fdb *fdb, struct entry *e, uint64_t now_ns)
 	if (now_ns >= entry_due(fdb, e))
 		entry_end(fdb, b, e, now_ns);
 	due_ns = entry_due(fdb, e);
-	unlock(&b->sequence);
+	seqlock_release(&b->lock);
 	return due_ns;
 }
 
@@ -462,30 +423,30 @@ int fdb_add(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port, enu
 {
 	assert(bridge < PORT_MAX && kind != FDB_LEARNT && (port < PORT_MAX || kind == FDB_LOCAL));
 	uint64_t key = key_of(bridge, mac);
-	struct bucket *b = bucket_of(fdb, key);
+	struct bucket *b = bucket_of(&fdb->buckets, key);
 
 	if (mac_is_group(mac) || mac_is_zero(mac))
 		return -EINVAL;
-	lock(&b->sequence);
+	seqlock_take(&b->lock);
 	struct entry *e = find(fdb, b, key);
 	if (e)
 		entry_place(fdb, e, place_of(kind, port), 0);
 	else
 		e = entry_new(fdb, b, key, place_of(kind, port), 0);
-	unlock(&b->sequence);
+	seqlock_release(&b->lock);
 	return e ? 0 : -ENOSPC;
 }
 
 int fdb_del(struct fdb *fdb, uint16_t bridge, struct mac mac)
 {
 	uint64_t key = key_of(bridge, mac);
-	struct bucket *b = bucket_of(fdb, key);
+	struct bucket *b = bucket_of(&fdb->buckets, key);
 
-	lock(&b->sequence);
+	seqlock_take(&b->lock);
 	struct entry *e = find(fdb, b, key);
 	if (e)
 		entry_end(fdb, b, e, 0);
-	unlock(&b->sequence);
+	seqlock_release(&b->lock);
 	return e ? 0 : -ENOENT;
 }
 
@@ -505,7 +466,7 @@ unsigned fdb_flush(struct fdb *fdb, uint16_t bridge, uint16_t port, bool statics
 			entry_end(fdb, b, e, 0);
 			n++;
 		}
-		unlock(&b->sequence);
+		seqlock_release(&b->lock);
 	}
 	return n;
 }
@@ -527,7 +488,7 @@ void fdb_walk(struct fdb *fdb, void (*each)(const struct fdb_info *, void *), vo
 			.seen_ns = e->seen_ns,
 			.hits = e->place & FRESH ? 0 : load_shared(&e->hits),
 		};
-		unlock(&b->sequence);
+		seqlock_release(&b->lock);
 		each(&info, arg);
 	}
 }
@@ -539,9 +500,9 @@ unsigned fdb_longest_chain(const struct fdb *fdb)
 {
 	unsigned longest = 0;
 
-	for (uint32_t b = 0; b <= fdb->bucket_mask; b++) {
+	for (uint32_t b = 0; b <= fdb->buckets.mask; b++) {
 		unsigned n = 0;
-		uint32_t i = load_acquire(&fdb->buckets[b].head);
+		uint32_t i = load_acquire(&fdb->buckets.at[b].head);
 		for (; i; i = load_acquire(&fdb->entries[i].next))
 			n++;
 		longest = n > longest ? n : longest;
@@ -559,15 +520,11 @@ struct fdb *fdb_new(const struct fdb_config *config)
 	*fdb = (struct fdb){.config = *config, .next_ns = UINT64_MAX};
 	fdb->config.capacity = config->capacity ? config->capacity : 131072;
 	fdb->config.port_max = config->port_max ? config->port_max : 65536;
-	uint32_t n_buckets = 1;
-	while (n_buckets < 2 * fdb->config.capacity) /* at most half full, as in neigh */
-		n_buckets *= 2;
-	fdb->bucket_mask = n_buckets - 1;
-	fdb->buckets = calloc(n_buckets, sizeof(*fdb->buckets));
+	bool have_buckets = buckets_init(&fdb->buckets, fdb->config.capacity, config->secret);
 	fdb->ring.events = calloc(N_EVENTS, sizeof(*fdb->ring.events));
 	/* Entry 0 stands for none, and another's size is lost to the alignment. */
 	fdb->memory = calloc((size_t)fdb->config.capacity + 2, sizeof(*fdb->entries));
-	if (!fdb->memory || !fdb->buckets || !fdb->ring.events) {
+	if (!have_buckets || !fdb->memory || !fdb->ring.events) {
 		fdb_free(fdb);
 		return NULL;
 	}
@@ -584,6 +541,6 @@ void fdb_free(struct fdb *fdb)
 		return;
 	free(fdb->ring.events);
 	free(fdb->memory);
-	free(fdb->buckets);
+	buckets_fini(&fdb->buckets);
 	free(fdb);
 }

@@ -12,10 +12,12 @@
 
 int frame_pool_init(struct frame_pool *pool, void *base, uint32_t size, uint32_t n_frames)
 {
+	/* A multiple of the alignment, as aligned_alloc() wants it. */
+	size_t lines = ((size_t)n_frames * sizeof(struct packet) + CACHE_LINE - 1) / CACHE_LINE;
+
 	*pool = (struct frame_pool){.base = base, .size = size, .n_frames = n_frames};
 	pool->free = calloc(n_frames, sizeof(*pool->free));
-	/* The size is a multiple of the alignment, as aligned_alloc() wants it. */
-	pool->packets = aligned_alloc(CACHE_LINE, (size_t)n_frames * sizeof(struct packet));
+	pool->packets = aligned_alloc(CACHE_LINE, lines * CACHE_LINE);
 	/* Half a megabyte that is never touched unless frames are flooded. */
 	pool->shares = calloc((size_t)PORT_MAX * ((n_frames + 63) / 64), sizeof(*pool->shares));
 	if (!pool->free || !pool->packets || !pool->shares) {

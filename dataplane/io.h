@@ -23,6 +23,8 @@ struct io_ops {
 	void (*turn)(struct io *io);
 	/* True while something queued still waits to be pushed. */
 	bool (*waits)(struct io *io);
+	/* tx takes packets whose checksum offload_leave() let be, and sees to it. */
+	bool completes;
 };
 
 struct io {

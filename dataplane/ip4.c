@@ -430,7 +430,9 @@ static enum verdict rewrite_one(const struct port_table *ports, const struct fib
 		if (v != TO_EGRESS)
 			return v;
 	}
-	if (unlikely(p->flags & (PACKET_PARTIAL | PACKET_UNKNOWN)))
+	/* Before it is cut; else a port that can do it for less may be left to. */
+	if (unlikely(p->flags & (PACKET_PARTIAL | PACKET_UNKNOWN)) &&
+	    (too_long || !port_completes(port_get(ports, p->decision.port_out))))
 		offload_complete(p);
 	rewrite_header(ports, fib, p);
 	*packet_eth(p) = p->decision.link;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * lane - a port's lanes: packets are gathered during a turn and sent at its end, by the
- * cheaper of the two (the drawing of what each costs is in the README's measurements).
+ * lane - a port's lanes: packets are gathered during a turn and sent at its end. TCP flows
+ * that can be coalesced go first, by the GSO lane; what is left by the cheaper of the other
+ * two (the drawing of what each costs is in the README's measurements).
  *
  * What is gathered never exceeds the room of the transmit ring, so that the socket lane
  * can take all of it whichever lane was meant: a port that loses its burst lane between
@@ -9,36 +10,43 @@
  */
 #include "lane.h"
 
+#include "lane_pace.h"
+#include "offload.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
-
-/*
- * Frames from which a burst is cheaper: a call costs what 15 frames cost by the socket lane
- * where the far end has XDP, and 34 to 41 where it has GRO.
- */
-#define BURST_MIN 40
-/* After a call that failed (ENOSPC: the kernel's page pools are used up) by a slow receiver. */
-#define BACK_OFF_NS (2 * NS_PER_S)
 
 struct lane_port {
 	struct io io;
 	struct xsk_port *xsk;
 	struct burst_lane *burst; /* NULL: this port has none */
+	struct gso_lane *gso;     /* NULL: this kernel has none */
 	struct frame_pool *pool;
 	struct port_stats *stats;
 	uint16_t number;
-	uint32_t burst_min;       /* written by control: UINT32_MAX while it may not burst */
-	uint64_t back_off_ns;     /* no bursts before; 0: none failed lately */
+	struct lane_pace pace;
+	bool coalesce; /* written by control: use the GSO lane; false without one */
 	unsigned n;
 	struct packet *gathered[BURST_MAX];
 };
 
-static struct io *socket_of(struct lane_port *lanes) { return xsk_port_io(lanes->xsk); }
+static struct io *socket_of(struct lane_port *lanes)
+{
+	return xsk_port_io(lanes->xsk);
+}
 
 static unsigned lane_rx(struct io *io, struct packet **packets, unsigned max)
 {
 	return io_rx(socket_of((struct lane_port *)io), packets, max);
+}
+
+/* Finishes the checksums that were left open in case their segments would be coalesced. */
+static void complete(struct packet *const *packets, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (packets[i]->flags & PACKET_PARTIAL)
+			offload_complete(packets[i]);
 }
 
 static unsigned lane_tx(struct io *io, struct packet *const *packets, unsigned n)
@@ -48,6 +56,8 @@ static unsigned lane_tx(struct io *io, struct packet *const *packets, unsigned n
 	n = min_u32(n, min_u32(xsk_port_room(lanes->xsk), BURST_MAX) - lanes->n);
 	memcpy(lanes->gathered + lanes->n, packets, n * sizeof(*packets));
 	lanes->n += n;
+	if (!load_shared(&lanes->coalesce)) /* now: their bytes are still in the cache */
+		complete(packets, n);
 	return n;
 }
 
@@ -59,15 +69,12 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
-/* Read only while a call has failed lately. */
-static bool backs_off(struct lane_port *lanes)
+/* The clock is read only while a call has failed lately. */
+static bool may_burst(struct lane_port *lanes)
 {
-	if (likely(!lanes->back_off_ns))
-		return false;
-	if (now_ns() < lanes->back_off_ns)
-		return true;
-	lanes->back_off_ns = 0;
-	return false;
+	return pace_enough(&lanes->pace, lanes->n) && !io_waits(socket_of(lanes)) &&
+	       !(unlikely(pace_failed_lately(&lanes->pace)) &&
+		 pace_backs_off(&lanes->pace, now_ns()));
 }
 
 /* How many of the gathered packets, from the first, a burst would carry. */
@@ -80,6 +87,23 @@ static unsigned burstable(const struct lane_port *lanes)
 	return n;
 }
 
+static void count_burst(struct lane_port *lanes, unsigned n, uint64_t bytes, int code)
+{
+	unsigned refused, lost = burst_lost(lanes->burst, &refused);
+
+	if (unlikely(code)) {
+		pace_fail(&lanes->pace, now_ns(), PACE_FAILED_NS);
+		count_add(&lanes->stats->burst_errors, 1);
+	}
+	if (unlikely(refused))
+		pace_fail(&lanes->pace, now_ns(), PACE_REFUSED_NS);
+	count_add(&lanes->stats->burst_calls, 1);
+	count_add(&lanes->stats->burst_packets, n);
+	count_add(&lanes->stats->burst_lost, lost);
+	count_add(&lanes->stats->tx_packets, n);
+	count_add(&lanes->stats->tx_bytes, bytes);
+}
+
 /* Sends what a burst takes; returns how many left that way. */
 static unsigned send_burst(struct lane_port *lanes)
 {
@@ -87,21 +111,14 @@ static unsigned send_burst(struct lane_port *lanes)
 	uint64_t bytes = 0;
 	int code = 0;
 
-	if (n < load_shared(&lanes->burst_min))
+	if (!pace_enough(&lanes->pace, n))
 		return 0;
 	n = burst_send(lanes->burst, lanes->pool, lanes->number, lanes->gathered, n, &code);
 	for (unsigned i = 0; i < n; i++) {
 		bytes += lanes->gathered[i]->len;
 		frame_put(lanes->pool, lanes->gathered[i]);
 	}
-	if (unlikely(code)) {
-		lanes->back_off_ns = now_ns() + BACK_OFF_NS;
-		count_add(&lanes->stats->burst_errors, 1);
-	}
-	count_add(&lanes->stats->burst_calls, 1);
-	count_add(&lanes->stats->burst_packets, n);
-	count_add(&lanes->stats->tx_packets, n);
-	count_add(&lanes->stats->tx_bytes, bytes);
+	count_burst(lanes, n, bytes, code);
 	return n;
 }
 
@@ -110,8 +127,11 @@ static void lane_turn(struct io *io)
 	struct lane_port *lanes = (struct lane_port *)io;
 	unsigned done = 0;
 
+	if (lanes->n && load_shared(&lanes->coalesce) && !io_waits(socket_of(lanes)))
+		lanes->n = gso_send(lanes->gso, lanes->gathered, lanes->n);
 	if (lanes->n) {
-		if (lanes->n >= load_shared(&lanes->burst_min) && !io_waits(socket_of(lanes)) && !backs_off(lanes))
+		complete(lanes->gathered, lanes->n);
+		if (may_burst(lanes))
 			done = send_burst(lanes);
 		if (done < lanes->n)
 			done += io_tx(socket_of(lanes), lanes->gathered + done, lanes->n - done);
@@ -121,15 +141,23 @@ static void lane_turn(struct io *io)
 	io_turn(socket_of(lanes));
 }
 
-static bool lane_waits(struct io *io) { return io_waits(socket_of((struct lane_port *)io)); }
+static bool lane_waits(struct io *io)
+{
+	return io_waits(socket_of((struct lane_port *)io));
+}
 
 static const struct io_ops lane_ops = {
-	.rx = lane_rx, .tx = lane_tx, .turn = lane_turn, .waits = lane_waits,
+	.rx = lane_rx,
+	.tx = lane_tx,
+	.turn = lane_turn,
+	.waits = lane_waits,
+	.completes = true,
 };
 
 /* -- control's side --------------------------------------------------------------- */
 
-struct lane_port *lane_port_open(struct xsk_port *port, struct burst_lane *burst, const struct xsk_config *config)
+struct lane_port *lane_port_open(struct xsk_port *port, struct burst_lane *burst,
+				 const struct xsk_config *config)
 {
 	struct lane_port *lanes = calloc(1, sizeof(*lanes));
 
@@ -142,7 +170,7 @@ struct lane_port *lane_port_open(struct xsk_port *port, struct burst_lane *burst
 		.pool = config->pool,
 		.stats = stats_port(config->stats, config->number),
 		.number = config->number,
-		.burst_min = UINT32_MAX,
+		.pace = {.burst_min = UINT32_MAX},
 	};
 	int code = burst ? burst_set_port(burst, config->number, config->ifindex) : 0;
 	if (code) {
@@ -150,6 +178,7 @@ struct lane_port *lane_port_open(struct xsk_port *port, struct burst_lane *burst
 		errno = -code;
 		return NULL;
 	}
+	(void)gso_lane_open(&lanes->gso, config); /* everything works without it */
 	return lanes;
 }
 
@@ -160,22 +189,39 @@ void lane_port_close(struct lane_port *lanes)
 	assert(!lanes->n);
 	if (lanes->burst)
 		burst_set_port(lanes->burst, lanes->number, 0);
+	gso_lane_close(lanes->gso);
 	free(lanes);
 }
 
-struct io *lane_port_io(struct lane_port *lanes) { return &lanes->io; }
+struct io *lane_port_io(struct lane_port *lanes)
+{
+	return &lanes->io;
+}
 
-struct xsk_port *lane_port_xsk(const struct lane_port *lanes) { return lanes->xsk; }
+struct xsk_port *lane_port_xsk(const struct lane_port *lanes)
+{
+	return lanes->xsk;
+}
 
-void lane_port_set(struct lane_port *lanes, enum lane_choice choice)
+void lane_port_set(struct lane_port *lanes, enum lane_choice choice, uint32_t burst_min)
 {
 	bool may = lanes->burst && choice != LANE_SOCKET;
-	uint32_t least = choice == LANE_BURST ? 1 : BURST_MIN;
+	uint32_t least = choice == LANE_BURST ? 1 : burst_min;
 
-	store_shared(&lanes->burst_min, may ? least : UINT32_MAX);
+	store_shared(&lanes->pace.burst_min, may ? least : UINT32_MAX);
 }
+
+bool lane_port_coalesce(struct lane_port *lanes, bool wanted)
+{
+	bool may = lanes->gso && wanted;
+
+	store_shared(&lanes->coalesce, may);
+	return may;
+}
+
+bool lane_port_has_gso(const struct lane_port *lanes) { return lanes->gso != NULL; }
 
 const char *lane_port_name(const struct lane_port *lanes)
 {
-	return load_shared(&lanes->burst_min) == UINT32_MAX ? "socket" : "burst";
+	return load_shared(&lanes->pace.burst_min) == UINT32_MAX ? "socket" : "burst";
 }

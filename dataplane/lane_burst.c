@@ -7,6 +7,9 @@
  * of 64: a veth's ring holds 256, and the receiver works between batches. The kernel has
  * copied every frame when the call returns.
  *
+ * What became of a frame after that the call does not say; programs on two tracepoints do
+ * (bpf/lost.bpf.c), where the kernel has them. Without them everything works uncounted.
+ *
  * While it is attached to no device, the kernel lets each call wait 20 to 45 ms for an RCU
  * grace period. So it is attached to a veth that exists for that only, in a namespace that
  * exists for that only and that nothing but our descriptor holds.
@@ -14,6 +17,7 @@
 #include "lane_burst.h"
 
 #include "bpf/burst.skel.h"
+#include "bpf/lost.skel.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -25,15 +29,18 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#define BATCH 64 /* facts.md: more overflows a veth's ring between two NAPI polls */
+#define BATCH	       64   /* facts.md: more overflows a veth's ring between two NAPI polls */
 #define LIVE_FRAME_MAX 3408 /* bytes: a page less what the kernel keeps in it */
 
 struct burst_lane {
 	struct burst_bpf *program;
+	struct lost_bpf *lost; /* NULL: nobody tells what is lost */
 	uint32_t frame_size;
-	int netns_fd, link_fd; /* of the private veth; -1 */
+	uint32_t ifindexes[BURST_PORTS]; /* of the ports; written by control before one is in use */
+	int netns_fd, link_fd;		 /* of the private veth; -1 */
 };
 
 /* -- the private veth --------------------------------------------------------------- */
@@ -49,7 +56,8 @@ static void put_attribute(struct nlmsghdr *n, uint16_t type, const void *data, u
 	n->nlmsg_len = NLMSG_ALIGN(n->nlmsg_len) + RTA_ALIGN(a->rta_len);
 }
 
-/* ip link add type veth: 0 or -errno. The kernel calls them veth0 and veth1 in an empty namespace. */
+/* ip link add type veth: 0 or -errno. The kernel calls them veth0 and veth1 in an empty namespace.
+ */
 static int add_veth(void)
 {
 	struct {
@@ -57,7 +65,8 @@ static int add_veth(void)
 		struct ifinfomsg link;
 		char attributes[64];
 	} request = {
-		.n = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct ifinfomsg)), .nlmsg_type = RTM_NEWLINK,
+		.n = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct ifinfomsg)),
+		      .nlmsg_type = RTM_NEWLINK,
 		      .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL},
 	};
 	char kind[RTA_SPACE(sizeof("veth"))] = {0};
@@ -77,7 +86,8 @@ static int add_veth(void)
 	put_attribute(&request.n, IFLA_LINKINFO, kind, sizeof(kind));
 	if (send(fd, &request, request.n.nlmsg_len, 0) < 0)
 		code = -errno;
-	else if (recv(fd, &answer, sizeof(answer), 0) >= (ssize_t)NLMSG_LENGTH(sizeof(answer.error)) &&
+	else if (recv(fd, &answer, sizeof(answer), 0) >=
+			 (ssize_t)NLMSG_LENGTH(sizeof(answer.error)) &&
 		 answer.n.nlmsg_type == NLMSG_ERROR)
 		code = answer.error.error;
 	close(fd);
@@ -122,6 +132,27 @@ static int load(struct burst_lane *lane, int map_fd)
 	return code ? code : burst_bpf__load(lane->program);
 }
 
+/* Attached from here on, or not there. The ports are in the caller's namespace. */
+static void watch_losses(struct burst_lane *lane)
+{
+	struct bpf_map_info ports = {0};
+	uint32_t size = sizeof(ports);
+	struct stat netns;
+
+	if (bpf_obj_get_info_by_fd(bpf_map__fd(lane->program->maps.ports), &ports, &size) ||
+	    stat("/proc/thread-self/ns/net", &netns))
+		return;
+	lane->lost = lost_bpf__open();
+	if (!lane->lost)
+		return;
+	lane->lost->rodata->ports_id = ports.id;
+	lane->lost->rodata->netns = (uint32_t)netns.st_ino;
+	if (lost_bpf__load(lane->lost) == 0 && lost_bpf__attach(lane->lost) == 0)
+		return;
+	lost_bpf__destroy(lane->lost);
+	lane->lost = NULL;
+}
+
 int burst_lane_open(struct burst_lane **out, const struct xsk_area *area)
 {
 	struct burst_lane *lane = calloc(1, sizeof(*lane));
@@ -143,6 +174,7 @@ int burst_lane_open(struct burst_lane **out, const struct xsk_area *area)
 		burst_lane_close(lane);
 		return code;
 	}
+	watch_losses(lane);
 	*out = lane;
 	return 0;
 }
@@ -153,6 +185,7 @@ void burst_lane_close(struct burst_lane *lane)
 		return;
 	if (lane->link_fd >= 0)
 		close(lane->link_fd);
+	lost_bpf__destroy(lane->lost);
 	burst_bpf__destroy(lane->program);
 	if (lane->netns_fd >= 0)
 		close(lane->netns_fd); /* the namespace goes, and the veth with it */
@@ -164,12 +197,15 @@ int burst_set_port(struct burst_lane *lane, uint16_t port, uint32_t ifindex)
 	const uint32_t key = port;
 	int fd = bpf_map__fd(lane->program->maps.ports);
 
-	return ifindex ? bpf_map_update_elem(fd, &key, &ifindex, BPF_ANY) : bpf_map_delete_elem(fd, &key);
+	lane->ifindexes[port] = ifindex;
+	return ifindex ? bpf_map_update_elem(fd, &key, &ifindex, BPF_ANY)
+		       : bpf_map_delete_elem(fd, &key);
 }
 
 /* -- sending ------------------------------------------------------------------------ */
 
-bool burst_takes(const struct burst_lane *lane, const struct frame_pool *pool, const struct packet *p)
+bool burst_takes(const struct burst_lane *lane, const struct frame_pool *pool,
+		 const struct packet *p)
 {
 	uint32_t offset = (uint32_t)(p->data - frame_base(pool, p));
 
@@ -195,6 +231,17 @@ unsigned burst_send(struct burst_lane *lane, const struct frame_pool *pool, uint
 		};
 	shared->port = port;
 	store_shared(&shared->next, 0);
+	if (lane->lost) {
+		lane->lost->bss->ifindex = lane->ifindexes[port];
+		store_shared(&lane->lost->bss->n_lost, 0);
+		store_shared(&lane->lost->bss->n_refused, 0);
+	}
 	*code = bpf_prog_test_run_opts(bpf_program__fd(lane->program->progs.burst), &options);
 	return *code ? min_u32(load_shared(&shared->next), n) : n;
+}
+
+unsigned burst_lost(const struct burst_lane *lane, unsigned *refused)
+{
+	*refused = lane->lost ? load_shared(&lane->lost->bss->n_refused) : 0;
+	return lane->lost ? load_shared(&lane->lost->bss->n_lost) : 0;
 }

@@ -30,5 +30,11 @@ bool burst_takes(const struct burst_lane *lane, const struct frame_pool *pool, c
  */
 unsigned burst_send(struct burst_lane *lane, const struct frame_pool *pool, uint16_t port,
 		    struct packet *const *packets, unsigned n, int *code);
+/*
+ * Worker: how many packets of the last burst_send() left but did not arrive at the far end:
+ * its ring was full, or it takes none at all for want of NAPI; those are *refused. 0 where
+ * the kernel does not tell (no tracepoints).
+ */
+unsigned burst_lost(const struct burst_lane *lane, unsigned *refused);
 
 #endif

@@ -65,17 +65,19 @@ static const struct io_ops punt_ops = {
 	.rx = punt_rx, .tx = punt_tx, .turn = punt_turn, .waits = punt_waits,
 };
 
-int punt_lane_open(struct punt_lane **out, struct frame_pool *pool)
+int punt_lane_open(struct punt_lane **out, struct frame_pool *pool, const struct xsk_area *area)
 {
 	struct punt_lane *lane = calloc(1, sizeof(*lane));
 
 	if (!lane)
 		return -ENOMEM;
 	*lane = (struct punt_lane){.io = {&punt_ops}, .pool = pool};
-	lane->program = punt_bpf__open_and_load();
-	if (!lane->program) {
+	lane->program = punt_bpf__open();
+	if (lane->program)
+		bpf_map__reuse_fd(lane->program->maps.punting, xsk_area_punting(area));
+	if (!lane->program || punt_bpf__load(lane->program)) {
 		int code = errno;
-		free(lane);
+		punt_lane_close(lane);
 		return -code;
 	}
 	*out = lane;
@@ -92,4 +94,7 @@ void punt_lane_close(struct punt_lane *lane)
 
 struct io *punt_lane_io(struct punt_lane *lane) { return &lane->io; }
 
-void punt_lane_ports(struct punt_lane *lane, const struct port_table *ports) { lane->ports = ports; }
+void punt_lane_ports(struct punt_lane *lane, const struct port_table *ports)
+{
+	lane->ports = ports;
+}

@@ -9,6 +9,7 @@
 #include "frame.h"
 #include "io.h"
 #include "port.h"
+#include "xsk.h"
 
 struct punt_lane;
 
@@ -16,7 +17,7 @@ struct punt_lane;
  * 0 or -errno. ENOTSUPP or EINVAL: this kernel has no live frames (before 5.18). Frames
  * that were taken go back to the pool.
  */
-int punt_lane_open(struct punt_lane **lane, struct frame_pool *pool);
+int punt_lane_open(struct punt_lane **lane, struct frame_pool *pool, const struct xsk_area *area);
 void punt_lane_close(struct punt_lane *lane); /* NULL is fine */
 /* The lane as a way out: io_tx() hands over each packet at once, as received on its wire. */
 struct io *punt_lane_io(struct punt_lane *lane);

@@ -294,9 +294,11 @@ static enum verdict input_flow(const struct nat *nat, struct packet *p,
 									 : STATE_IS_NEW;
 		return TO_DELIVER;
 	}
-	if (sight->opens != NAT_OPENS_SESSION)
+	if (sight->opens == NAT_OPENS_NOTHING)
 		return pass(nat, p);
-	p->state = STATE_IS_NEW;
+	p->state = STATE_IS_NEW; /* picked up, too: what opens a session is not invalid */
+	if (sight->opens == NAT_PICKS_UP)
+		return pass(nat, p);
 	return input_new(nat, p, &sight->tuple);
 }
 

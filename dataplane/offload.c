@@ -121,6 +121,32 @@ static bool finish(struct packet *p, uint32_t start, uint32_t end, uint32_t offs
 	return true;
 }
 
+/* Of IPv4 (RFC 9293 3.1) and IPv6 (RFC 8200 8.1) alike: only zeros stand elsewhere. */
+static uint16_t pseudo_sum(const struct packet *p, const struct layout *l)
+{
+	uint64_t sum = csum_add(0, p->data + l->addresses, l->addresses_len);
+	sum += be16_from(l->protocol).raw;
+	sum += be16_from((uint16_t)(l->end - l->start)).raw;
+	return csum_fold(sum);
+}
+
+/* Whether what stands in the field at offset from l->start is the pseudo-header's sum. */
+static bool begins_right(const struct packet *p, const struct layout *l, uint32_t offset)
+{
+	be16 field;
+
+	memcpy(&field, p->data + l->start + offset, sizeof(field));
+	return field.raw == pseudo_sum(p, l);
+}
+
+/* Whether the mark is on the checksum of a TCP segment, which completing will make right. */
+static bool marks_tcp(const struct packet *p, const struct layout *l)
+{
+	return l->protocol == PROTO_TCP && !l->fragment && p->csum_start == l->start &&
+	       p->csum_offset == offsetof(struct tcp_hdr, checksum) &&
+	       begins_right(p, l, p->csum_offset);
+}
+
 static bool complete_marked(struct packet *p)
 {
 	struct layout l;
@@ -131,6 +157,7 @@ static bool complete_marked(struct packet *p)
 	if (p->csum_start < l.start ||
 	    (uint32_t)p->csum_start + p->csum_offset + sizeof(be16) > l.end)
 		return false;
+	p->tcp_sum_right = marks_tcp(p, &l);
 	return finish(p, p->csum_start, l.end, p->csum_offset);
 }
 
@@ -150,28 +177,20 @@ static bool transport_of(uint8_t protocol, uint32_t *offset, uint32_t *header_le
 	return false;
 }
 
-/* Of IPv4 (RFC 9293 3.1) and IPv6 (RFC 8200 8.1) alike: only zeros stand elsewhere. */
-static uint16_t pseudo_sum(const struct packet *p, const struct layout *l)
-{
-	uint64_t sum = csum_add(0, p->data + l->addresses, l->addresses_len);
-	sum += be16_from(l->protocol).raw;
-	sum += be16_from((uint16_t)(l->end - l->start)).raw;
-	return csum_fold(sum);
-}
-
 static bool complete_unmarked(struct packet *p)
 {
 	struct layout l;
 	uint32_t offset, header_len;
-	be16 field;
 
 	/* A kernel finishes the checksum before it cuts a datagram: no fragment is open. */
 	if (!parse(p, &l) || !l.addresses || l.fragment ||
 	    !transport_of(l.protocol, &offset, &header_len) || l.end - l.start < header_len)
 		return false;
-	memcpy(&field, p->data + l.start + offset, sizeof(field));
 	/* The sum is never 0, so a UDP field of 0, "no checksum" (RFC 768), is never open. */
-	return field.raw == pseudo_sum(p, &l) && finish(p, l.start, l.end, offset);
+	if (!begins_right(p, &l, offset))
+		return false;
+	p->tcp_sum_right = l.protocol == PROTO_TCP;
+	return finish(p, l.start, l.end, offset);
 }
 
 bool offload_complete(struct packet *p)
@@ -183,4 +202,22 @@ bool offload_complete(struct packet *p)
 	if (flags & PACKET_UNKNOWN)
 		return complete_unmarked(p);
 	return false;
+}
+
+bool offload_leave(struct packet *p)
+{
+	struct layout l;
+
+	if (!parse(p, &l) || l.protocol != PROTO_TCP || l.fragment ||
+	    l.end - l.start < sizeof(struct tcp_hdr))
+		return false;
+	if (p->flags & PACKET_UNKNOWN) {
+		p->csum_start = (uint16_t)l.start;
+		p->csum_offset = offsetof(struct tcp_hdr, checksum);
+	}
+	if (!marks_tcp(p, &l))
+		return false;
+	p->flags = (uint8_t)((p->flags & ~PACKET_UNKNOWN) | PACKET_PARTIAL);
+	p->tcp_sum_right = true;
+	return true;
 }

@@ -14,7 +14,8 @@
 
 /*
  * Completes p's checksum in place if it is partial, and clears PACKET_PARTIAL and
- * PACKET_UNKNOWN. True if it wrote the field.
+ * PACKET_UNKNOWN. True if it wrote the field. Sets tcp_sum_right where that is TCP's and held
+ * the pseudo-header's sum: then the finished checksum is right, whatever the bytes are.
  *
  * With PACKET_PARTIAL: over csum_start to the end of the *datagram*, so that padding is left
  * out (IPv4: total length; IPv6: payload length; either may stand behind one or two VLAN
@@ -31,5 +32,11 @@
  * or another IP version than the ethertype, leave everything as it is.
  */
 bool offload_complete(struct packet *p);
+
+/*
+ * True where p is a TCP segment that may stay open until it is sent (io.h), because completing
+ * makes its checksum right: it is PACKET_PARTIAL then, with tcp_sum_right. False: complete it.
+ */
+bool offload_leave(struct packet *p);
 
 #endif

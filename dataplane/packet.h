@@ -70,6 +70,7 @@ struct packet {
 	struct session *session; /* that it belongs to; NULL: none, or not yet. Valid for the turn */
 	uint8_t direction;    /* enum session_direction */
 	uint8_t state;        /* enum filter_state */
+	bool tcp_sum_right;   /* its TCP checksum is right for certain, once completed: offload.c saw a right beginning */
 };
 static_assert(sizeof(struct packet) <= 2 * CACHE_LINE, "two cache lines at most");
 

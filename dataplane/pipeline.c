@@ -27,8 +27,8 @@ void pipeline_init(struct pipeline *pl)
 	pl->egress.punt = pl->punt;
 }
 
-void pipeline_begin(struct pipeline *pl, const struct port_table *ports, struct fib *fib, struct rules *rules,
-		    uint64_t now_ns)
+void pipeline_begin(struct pipeline *pl, const struct port_table *ports, struct fib *fib,
+		    struct rules *rules, uint64_t now_ns)
 {
 	pl->ports = ports;
 	pl->fib = fib;
@@ -84,10 +84,11 @@ static void drop(struct pipeline *pl, struct packet *p, struct vector *errors)
 	end(pl, p);
 }
 
-/* Bridged frames leave as they came, but for a checksum left to hardware. */
+/* Bridged frames leave as they came, but for a checksum left to hardware; some ports finish it. */
 static void put(struct pipeline *pl, struct packet *p)
 {
-	if (p->flags & (PACKET_PARTIAL | PACKET_UNKNOWN))
+	if (p->flags & (PACKET_PARTIAL | PACKET_UNKNOWN) &&
+	    !(port_completes(port_get(pl->ports, p->decision.port_out)) && offload_leave(p)))
 		offload_complete(p);
 	egress_put(&pl->egress, p, pl->now_ns);
 }
@@ -132,8 +133,8 @@ static void redirect(struct pipeline *pl, const struct vector *v, struct vector 
 	for (unsigned i = 0; i < v->n; i++) {
 		if (likely(!ip4_wants_redirect(pl->ports, v->p[i])))
 			continue;
-		struct packet *p = icmp_redirect(pl->limiter, pl->pool, pl->stats, pl->ports, v->p[i],
-						 pl->now_ns);
+		struct packet *p = icmp_redirect(pl->limiter, pl->pool, pl->stats, pl->ports,
+						 v->p[i], pl->now_ns);
 		if (p)
 			made->p[made->n++] = p;
 	}
@@ -346,7 +347,8 @@ void pipeline_packets(struct pipeline *pl, struct vector *v)
 
 	vector_take(v, TO_BRIDGE, &at);
 	if (at.n) {
-		bridge_input(pl->ports, pl->fdb, pl->pool, pl->stats, &pl->bridge, &at, &up, pl->now_ns);
+		bridge_input(pl->ports, pl->fdb, pl->pool, pl->stats, &pl->bridge, &at, &up,
+			     pl->now_ns);
 		note(pl, TO_BRIDGE, &at);
 	}
 

@@ -47,6 +47,12 @@ struct port {
 /* A bridge's leg rather than a port with a wire. Its mac is the bridge's, its mtu the least of its members', and it is up while one of them is. */
 static inline bool port_is_leg(const struct port *port) { return port->members != NULL; }
 
+/* Whether a TCP checksum may be left open for its io. */
+static inline bool port_completes(const struct port *port)
+{
+	return port && port->io && port->io->ops->completes;
+}
+
 /* Whether its MTU lets a frame of that length leave: with room for a VLAN tag, as in Linux. */
 static inline bool port_carries(const struct port *port, uint32_t frame_len)
 {

@@ -3,13 +3,9 @@
  * session - the conversations under way: one array of them, each chained in a hash twice, by
  * the tuple of either direction.
  *
- * Only the worker changes the structure, so nothing here is locked. Control reads by the array,
- * not by the chains: an entry's *life* says whether it is LIVE, and in which of its lives; who
- * copies the session and finds life as it was before has a consistent copy. Who fills an
- * entry stores with release, after the life before has ended: whoever sees a new field sees that,
- * too. To end a session control changes its life to KILLED and puts it on a stack, which the
- * worker empties before it opens, maps or ages; until then it just does not find it. If the
- * worker gets there first, between the two steps, the entry is GONE until it is popped.
+ * Only the worker changes the structure, so nothing here is locked; session_entry.h tells how
+ * control reads and ends sessions meanwhile. What it has killed is not found, and is taken out
+ * before the worker opens, maps or ages.
  *
  * Packets of the turn may still point to a session that has ended. Its entry therefore waits in
  * the *morgue* until the next session_age(); that much more than the capacity is there.
@@ -17,87 +13,22 @@
  * Sessions that were never established are listed by age: these may be evicted. A RST or FINs do
  * not take one off that list, or a flood could make itself immune.
  *
- * The table's clock is the worker's plus what session_advance() added, so nothing has to be
- * rewritten for it. For the worker a session is dead the moment it has expired; the sweep, the
- * same as in fdb.c, only collects. A mapping lives by its sessions, so whoever asks for one
- * collects the dead of it first.
- *
- * Entry numbers start at 1, 0 is none: zeroed memory is the empty table, and entries freed are
- * used again before new ones.
+ * For the worker a session is dead the moment it has expired; the sweep, the same as in fdb.c,
+ * only collects. A mapping lives by its sessions, so whoever asks for one collects the dead of
+ * it first.
  */
 #include "session.h"
 
-#include "hash.h"
+#include "session_entry.h"
+#include "session_tcp.h"
 
 #include <stdlib.h>
 
 /* Called every 10 ms, steps are 15 ms apart at most: 1.92 s for all of them. */
 #define SWEEP_STEPS   128
 #define SWEEP_STEP_NS (5 * NS_PER_MS)
-#define SWEEP_SLICE   64	       /* entries at least: a small table is swept by one call */
-#define CLOCK_MAX_NS  (UINT64_MAX / 2) /* that far the lab clock goes: 292 years */
+#define SWEEP_SLICE   64   /* entries at least: a small table is swept by one call */
 #define MORGUE_SIZE   4096 /* a turn of two full rings may evict a session with each packet */
-
-#define MINUTE_NS (60 * NS_PER_S)
-
-#define load_acquire(p)	    __atomic_load_n((p), __ATOMIC_ACQUIRE)
-#define store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
-
-enum { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_ACK = 16 }; /* RFC 9293 3.1 */
-
-/* session.tcp_seen; of other protocols only CONFIRMED. */
-enum {
-	SEEN_SYN = 1 << 0,	 /* of the original direction, as its first segment */
-	SEEN_SYN_REPLY = 1 << 1, /* with ACK or, opened from both sides (RFC 5382 REQ-2), without */
-	SEEN_MIDDLE = 1 << 2,	 /* the first segment was none of a beginning */
-	SEEN_FIN = 1 << 3,
-	SEEN_FIN_REPLY = 1 << 4,
-	SEEN_CONFIRMED = 1 << 5, /* it has been ESTABLISHED */
-};
-
-enum list { BY_AGE, BY_MAPPING, BY_PEER, N_LISTS };
-struct link { /* the first one's prev is the last, the last one's next 0 */
-	uint32_t prev, next;
-};
-
-struct entry {
-	struct session session; /* in front: session_note() gets it back */
-	uint32_t life;		/* how many lives << 2 | one of the states below */
-	uint32_t next[2];	/* by tuple: the next in its chain; [0]: in the morgue, or free */
-	struct link links[N_LISTS];
-	uint32_t next_killed; /* on control's stack */
-};
-static_assert(sizeof(struct entry) == 2 * CACHE_LINE, "a look reads the first, a note both");
-enum { FREE = 0, LIVE = 1, KILLED = 2, GONE = 3, LIFE_STATE = 3 };
-
-struct host {
-	be32 address;
-	uint32_t n;    /* sessions of which it is the original source */
-	uint32_t next; /* in its chain, or of the free ones */
-};
-
-struct session_table {
-	uint8_t secret[HASH_KEY_SIZE]; /* constant, down to mappings */
-	uint32_t capacity, tuple_mask, mask;
-	uint32_t *tuples; /* chains of entry * 2 + direction */
-	uint32_t *peers, *host_heads;
-	struct entry *entries;
-	void *memory; /* of entries */
-	struct host *hosts;
-	struct mapping_table *mappings;
-	uint64_t now_ns cache_aligned; /* the worker's, down to counts: its own clock */
-	uint64_t next_ns;	       /* when to sweep on */
-	uint64_t due_ns;  /* the earliest that this pass met, or that was set since it began */
-	uint32_t n_swept; /* entries, in this pass */
-	uint32_t n_used, first_free, morgue_first, morgue_last; /* n_used: entries ever used */
-	uint32_t oldest;					/* BY_AGE */
-	uint32_t n_hosts_used, host_first_free;
-	struct session_counts counts;
-	struct session_config config cache_aligned; /* control's: times and host_max */
-	uint64_t offset_ns;
-	uint32_t killed; /* both parties', like n_killed */
-	uint32_t n_killed;
-};
 
 const char *session_state_name(enum session_state state)
 {
@@ -112,25 +43,11 @@ const char *session_state_name(enum session_state state)
 
 /* -- time ------------------------------------------------------------------------------- */
 
-static uint64_t later(uint64_t at_ns, uint64_t by_ns)
-{
-	return by_ns > UINT64_MAX - at_ns ? UINT64_MAX : at_ns + by_ns;
-}
-
-static uint64_t clock_of(const struct session_table *table, uint64_t now_ns)
-{
-	return later(now_ns, load_shared(&table->offset_ns));
-}
-
-/* The same for the worker, who is asked without now_ns at times. */
+/* clock_of() for the worker, who is asked without now_ns at times: see last_clock(). */
 static uint64_t worker_clock(struct session_table *table, uint64_t now_ns)
 {
 	store_shared(&table->now_ns, now_ns);
 	return clock_of(table, now_ns);
-}
-static uint64_t last_clock(const struct session_table *table)
-{
-	return clock_of(table, load_shared(&table->now_ns));
 }
 
 static uint64_t timeout_of(const struct session_table *table, const struct session *s)
@@ -530,20 +447,6 @@ static uint32_t entry_take(struct session_table *table)
 	return i;
 }
 
-typedef uint64_t __attribute__((may_alias)) word;
-struct tuple_words {
-	word w[2];
-} __attribute__((may_alias));
-static_assert(offsetof(struct session, tuple) % sizeof(word) == 0, "its words are aligned");
-
-static void tuple_store(struct tuple *to, const struct tuple *from)
-{
-	struct tuple_words words;
-	memcpy(&words, from, sizeof(words));
-	for (unsigned i = 0; i < ARRAY_SIZE(words.w); i++)
-		store_release(&((struct tuple_words *)to)->w[i], words.w[i]);
-}
-
 /* Brings e to life, for control to see. */
 static void entry_fill(struct entry *e, const struct session *s)
 {
@@ -606,49 +509,6 @@ enum session_refusal session_open(struct session_table *table, const struct tupl
 }
 
 /* -- following -------------------------------------------------------------------------- */
-
-static bool tcp_is_closed(uint8_t seen)
-{
-	return (seen & SEEN_FIN) && (seen & SEEN_FIN_REPLY);
-}
-
-static bool tcp_is_confirmed(uint8_t seen, bool reply, uint8_t flags)
-{
-	if (seen & SEEN_CONFIRMED)
-		return true;
-	if (seen & SEEN_MIDDLE)
-		return reply;
-	return (seen & SEEN_SYN) && (seen & SEEN_SYN_REPLY) && !reply && (flags & TCP_ACK);
-}
-
-/* What a segment makes of a TCP session. */
-static enum session_state tcp_follow(enum session_state state, uint8_t *seen, bool reply,
-				     uint8_t flags)
-{
-	bool syn = flags & TCP_SYN, first = syn && !(flags & TCP_ACK);
-
-	if (flags & TCP_RST) /* RFC 7857 2.2: whoever sent it */
-		return SESSION_TRANSITORY;
-	if (tcp_is_closed(*seen)) {
-		if (!first || reply)
-			return SESSION_TRANSITORY;
-		*seen = 0; /* the same endpoints begin anew */
-		state = SESSION_NEW;
-	}
-	if (!reply && !(*seen & (SEEN_SYN | SEEN_MIDDLE)))
-		*seen |= first ? SEEN_SYN : SEEN_MIDDLE;
-	if (reply && syn)
-		*seen |= SEEN_SYN_REPLY;
-	if (flags & TCP_FIN)
-		*seen |= reply ? SEEN_FIN_REPLY : SEEN_FIN;
-	if (tcp_is_closed(*seen))
-		return SESSION_TRANSITORY;
-	if (tcp_is_confirmed(*seen, reply, flags))
-		*seen |= SEEN_CONFIRMED;
-	if (state == SESSION_TRANSITORY && syn) /* after a RST: it has yet to be answered */
-		return SESSION_TRANSITORY;
-	return *seen & SEEN_CONFIRMED ? SESSION_ESTABLISHED : SESSION_NEW;
-}
 
 static void become(struct session_table *table, struct entry *e, enum session_state state,
 		   uint8_t seen)
@@ -738,136 +598,6 @@ uint64_t session_next(const struct session_table *table)
 	if (!load_shared(&table->counts.sessions) || next_ns == UINT64_MAX)
 		return UINT64_MAX;
 	return next_ns < offset_ns ? 0 : next_ns - offset_ns;
-}
-
-/* -- control ---------------------------------------------------------------------------- */
-
-static uint64_t or_else(uint64_t given, uint64_t otherwise)
-{
-	return given ? given : otherwise;
-}
-
-void session_set_times(struct session_table *table, const struct session_config *config)
-{
-	struct session_config *c = &table->config;
-
-	store_shared(&c->host_max, config->host_max);
-	store_shared(&c->tcp_established_ns, or_else(config->tcp_established_ns, 124 * MINUTE_NS));
-	store_shared(&c->tcp_transitory_ns, or_else(config->tcp_transitory_ns, 4 * MINUTE_NS));
-	store_shared(&c->udp_ns, or_else(config->udp_ns, 5 * MINUTE_NS));
-	store_shared(&c->icmp_ns, or_else(config->icmp_ns, MINUTE_NS));
-	store_shared(&c->other_ns, or_else(config->other_ns, 5 * MINUTE_NS));
-}
-
-void session_advance(struct session_table *table, uint64_t by_ns)
-{
-	uint64_t offset_ns = load_shared(&table->offset_ns);
-
-	offset_ns = min_u64(later(offset_ns, by_ns), CLOCK_MAX_NS);
-	store_shared(&table->offset_ns, offset_ns);
-}
-
-static struct tuple tuple_load(const struct tuple *from)
-{
-	struct tuple_words words;
-	struct tuple t;
-
-	for (unsigned i = 0; i < ARRAY_SIZE(words.w); i++)
-		words.w[i] = load_acquire(&((const struct tuple_words *)from)->w[i]);
-	memcpy(&t, &words, sizeof(t));
-	return t;
-}
-
-/* A copy of what e is now, and its life; 0: it is not LIVE. */
-static uint32_t entry_copy(const struct entry *e, struct session *copy)
-{
-	const struct session *s = &e->session;
-	uint32_t life;
-
-	do {
-		life = load_acquire(&e->life);
-		if ((life & LIFE_STATE) != LIVE)
-			return 0;
-		for (unsigned d = 0; d < 2; d++) {
-			copy->tuple[d] = tuple_load(&s->tuple[d]);
-			copy->packets[d] = load_acquire(&s->packets[d]);
-			copy->bytes[d] = load_acquire(&s->bytes[d]);
-		}
-		copy->expires_ns = load_acquire(&s->expires_ns);
-		copy->created_ns = load_acquire(&s->created_ns);
-		copy->mapping = load_acquire(&s->mapping);
-		copy->rule = load_acquire(&s->rule);
-		copy->state = load_acquire(&s->state);
-		copy->tcp_seen = load_acquire(&s->tcp_seen);
-	} while (load_shared(&e->life) != life);
-	return life;
-}
-
-void session_walk(struct session_table *table, uint64_t now_ns,
-		  bool (*each)(const struct session_info *, void *), void *arg)
-{
-	uint32_t n_used = load_shared(&table->n_used);
-	uint64_t at_ns = clock_of(table, now_ns);
-
-	for (uint32_t i = 1; i <= n_used; i++) {
-		struct session_info info;
-		const struct session *s = &info.session;
-		if (!entry_copy(&table->entries[i], &info.session) || at_ns >= s->expires_ns)
-			continue;
-		info.age_ns = at_ns > s->created_ns ? at_ns - s->created_ns : 0;
-		info.left_ns = s->expires_ns - at_ns;
-		if (!each(&info, arg))
-			return;
-	}
-}
-
-/* Kills e if it still leads that life. */
-static bool kill_entry(struct session_table *table, uint32_t i, uint32_t life)
-{
-	struct entry *e = &table->entries[i];
-	uint32_t first = load_shared(&table->killed);
-
-	if (!__atomic_compare_exchange_n(&e->life, &life, (life & ~(uint32_t)LIFE_STATE) | KILLED,
-					 false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-		return false;
-	__atomic_fetch_add(&table->n_killed, 1, __ATOMIC_RELAXED);
-	do
-		e->next_killed = first;
-	while (!__atomic_compare_exchange_n(&table->killed, &first, i, true, __ATOMIC_RELEASE,
-					    __ATOMIC_RELAXED));
-	return true;
-}
-
-unsigned session_flush(struct session_table *table, bool (*match)(const struct session *, void *),
-		       void *arg)
-{
-	uint32_t n_used = load_shared(&table->n_used);
-	uint64_t at_ns = last_clock(table);
-	unsigned n = 0;
-
-	for (uint32_t i = 1; i <= n_used; i++) {
-		struct session s;
-		uint32_t life = entry_copy(&table->entries[i], &s);
-		if (life && at_ns < s.expires_ns && match(&s, arg))
-			n += kill_entry(table, i, life);
-	}
-	return n;
-}
-
-void session_counts(const struct session_table *table, struct session_counts *counts)
-{
-	const struct session_counts *c = &table->counts;
-	uint64_t n_sessions = load_shared(&c->sessions);
-
-	*counts = (struct session_counts){
-		.sessions = n_sessions - min_u64(n_sessions, load_shared(&table->n_killed)),
-		.mappings = mapping_count(table->mappings),
-		.opened = load_shared(&c->opened),
-		.refused_table = load_shared(&c->refused_table),
-		.refused_host = load_shared(&c->refused_host),
-		.pool_exhausted = load_shared(&c->pool_exhausted),
-		.evicted = load_shared(&c->evicted),
-	};
 }
 
 /* -- the table itself ------------------------------------------------------------------- */

@@ -21,8 +21,8 @@
  *
  * Threads: the worker finds, maps, opens, notes and ages; control walks, flushes and sets
  * times. There is no lock: what control ends it only marks, and the worker takes it out (see
- * session.c). Hashes are keyed; memory is fixed at session_new(), and what is never needed of
- * it never touched. The worker's now_ns never goes back.
+ * session_entry.h). Hashes are keyed; memory is fixed at session_new(), and what is never
+ * needed of it never touched. The worker's now_ns never goes back.
  */
 #ifndef TSUJI_SESSION_H
 #define TSUJI_SESSION_H
@@ -50,7 +50,7 @@ struct session_config {
 	uint64_t tcp_established_ns; /* [2 h 4 min: RFC 5382 REQ-5] */
 	uint64_t tcp_transitory_ns;  /* [4 min; a new one likewise] */
 	uint64_t udp_ns;             /* [5 min: RFC 4787 REQ-5] */
-	uint64_t icmp_ns;            /* [60 s: RFC 5508 REQ-1] */
+	uint64_t icmp_ns;            /* [60 s: RFC 5508 REQ-2] */
 	uint64_t other_ns;           /* [5 min] */
 	uint8_t secret[16];
 };
@@ -66,7 +66,7 @@ struct session {
 	uint32_t mapping;        /* index, or SESSION_NO_MAPPING */
 	uint16_t rule;           /* of the nat rules in force when it was opened, or SESSION_NO_RULE */
 	uint8_t state;           /* enum session_state */
-	uint8_t tcp_seen;        /* what has been seen: SYN, FIN of each direction (private to session.c) */
+	uint8_t tcp_seen;        /* what has been seen: SYN, FIN of each direction (session_tcp.h) */
 };
 #define SESSION_NO_MAPPING UINT32_MAX
 #define SESSION_NO_RULE 0xffff

@@ -31,6 +31,8 @@
 #define READ_MAX 2048          /* facts.md: reading deep is what makes bursts */
 #define SPIN_NS (50 * NS_PER_US)
 #define RETRY_NS NS_PER_MS     /* a transmit ring that the kernel would not take */
+#define TURN_WAIT_US 50
+#define TURN_WAITS   20000 /* a second */
 #define BALANCE_NS (100 * NS_PER_MS)
 
 struct worker {
@@ -67,7 +69,8 @@ struct worker {
 	uint64_t balanced_ns;
 };
 
-#define POLL_MAX (1 + PORT_MAX * 4) /* most ports have one queue; what does not fit is found by timeout */
+/* Most ports have one queue; what does not fit is found by timeout. */
+#define POLL_MAX (1 + PORT_MAX * 4)
 
 static uint64_t now_ns(void)
 {
@@ -141,7 +144,8 @@ static unsigned fill_fds(struct worker *w, bool *waits)
 		if (!io)
 			continue;
 		*waits |= io_waits(io);
-		unsigned n_fds = xsk_port_fds(lane_port_xsk((const struct lane_port *)io), fds, XSK_QUEUES_MAX);
+		unsigned n_fds = xsk_port_fds(lane_port_xsk((const struct lane_port *)io), fds,
+					      XSK_QUEUES_MAX);
 		for (unsigned q = 0; q < n_fds && n < POLL_MAX; q++)
 			w->fds[n++] = (struct pollfd){.fd = fds[q], .events = POLLIN};
 	}
@@ -168,7 +172,8 @@ static void sleep_until_needed(struct worker *w)
 		next = min_u64(next, now + RETRY_NS);
 	if (next != UINT64_MAX) {
 		uint64_t ns = next > now ? next - now : 0;
-		timeout = (struct timespec){.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
+		timeout = (struct timespec){.tv_sec = (time_t)(ns / NS_PER_S),
+					    .tv_nsec = (long)(ns % NS_PER_S)};
 		limit = &timeout;
 	}
 	count_add(&w->stats->sleeps, 1);
@@ -246,7 +251,7 @@ static int allocate(struct worker *w, const struct worker_config *config)
 	    !w->pipeline.neigh || !w->pipeline.fdb || !w->pipeline.sessions ||
 	    !w->pipeline.fragments || !w->pipeline.limiter)
 		return -ENOMEM;
-	return punt_lane_open(&w->punt, &w->pool);
+	return punt_lane_open(&w->punt, &w->pool, config->area);
 }
 
 /* The thread takes no signals: they are control's. */
@@ -321,6 +326,20 @@ void worker_stop(struct worker *w)
 	free(w);
 }
 
+/*
+ * Waits until a turn has ended that began after now: new ports then have frames to receive
+ * into. A turn takes microseconds; a worker that does not get its CPU is not waited for long.
+ */
+static void wait_for_turn(struct worker *w)
+{
+	uint64_t then = load_shared(&w->stats->turns) + 2; /* the first may have begun before */
+
+	for (unsigned i = 0; i < TURN_WAITS && load_shared(&w->stats->turns) < then; i++) {
+		worker_wake(w);
+		usleep(TURN_WAIT_US);
+	}
+}
+
 void worker_publish(struct worker *w, struct port_table *ports, struct fib *fib)
 {
 	if (ports)
@@ -329,6 +348,8 @@ void worker_publish(struct worker *w, struct port_table *ports, struct fib *fib)
 		epoch_publish(&w->fib, fib);
 	worker_wake(w); /* a sleeping worker polls the old sockets */
 	epoch_wait();
+	if (ports)
+		wait_for_turn(w);
 }
 
 struct rules *worker_publish_rules(struct worker *w, struct rules *rules)

@@ -40,7 +40,8 @@ int worker_start(struct worker **worker, const struct worker_config *config);
 void worker_stop(struct worker *worker);
 
 /*
- * Publishes new tables, NULL for "as it is", and returns after the grace period: the old
+ * Publishes new tables, NULL for "as it is", and returns after the grace period, new ports
+ * after a turn in which they were given frames to receive into: the old
  * ones, which worker_ports() and worker_fib() returned before, may then be freed.
  */
 void worker_publish(struct worker *worker, struct port_table *ports, struct fib *fib);

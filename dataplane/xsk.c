@@ -47,6 +47,7 @@ struct xsk_area {
 	size_t size;
 	uint32_t frame_size;
 	int map_fd; /* -1: anonymous memory */
+	int punting_fd;
 	bool skb_in_view; /* the kernel lets programs see the skb */
 	struct {
 		struct xsk_ring_prod fill, tx;
@@ -61,7 +62,7 @@ struct xsk_queue {
 	struct xsk_socket *socket;
 	uint32_t posted; /* frames with the receiver: fill ring, kernel, RX ring */
 	uint32_t sent;   /* frames with the transmitter, not completed */
-	uint64_t seen_full, seen_empty; /* at the last xsk_port_refresh_stats() */
+	uint64_t seen_full, seen_empty, seen_dropped; /* at the last xsk_port_refresh_stats() */
 };
 
 struct xsk_port {
@@ -103,17 +104,19 @@ static bool busy_for_a_moment(int code, unsigned *tries)
 
 /* -- the memory ------------------------------------------------------------------- */
 
-static int area_map(struct xsk_area *area, uint32_t n_frames, uint32_t frame_size, struct xsk_error *error)
+static int area_map(struct xsk_area *area, uint32_t n_frames, uint32_t frame_size,
+		    struct xsk_error *error)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
 	int flags = MAP_SHARED;
 
 	area->frame_size = frame_size;
 	area->size = (size_t)n_frames * frame_size;
-	area->map_fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "tsuji_frames", sizeof(uint32_t), frame_size,
-				      n_frames, &options);
+	area->map_fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "tsuji_frames", sizeof(uint32_t),
+				      frame_size, n_frames, &options);
 	if (area->map_fd < 0) {
-		complain(error, 0, "the kernel refuses a BPF map for the frames (%s): using anonymous memory",
+		complain(error, 0,
+			 "the kernel refuses a BPF map for the frames (%s): using anonymous memory",
 			 strerror(-area->map_fd));
 		area->map_fd = -1;
 		flags = MAP_PRIVATE | MAP_ANONYMOUS;
@@ -122,8 +125,8 @@ static int area_map(struct xsk_area *area, uint32_t n_frames, uint32_t frame_siz
 	if (area->memory == MAP_FAILED) {
 		int code = errno;
 		area->memory = NULL;
-		complain(error, code, "no memory for %u frames of %u bytes: %s; lower frames:", n_frames,
-			 frame_size, strerror(code));
+		complain(error, code, "no memory for %u frames of %u bytes: %s; lower frames:",
+			 n_frames, frame_size, strerror(code));
 		return -code;
 	}
 	return 0;
@@ -143,16 +146,18 @@ static int area_register(struct xsk_area *area, uint32_t frame_size, struct xsk_
 	int code = xsk_umem__create(&area->umem, area->memory, area->size, &area->anchor.fill,
 				    &area->anchor.completion, &umem);
 	if (code) {
-		complain(error, -code, "the kernel refuses the frames as AF_XDP memory: %s%s", strerror(-code),
-			 code == -ENOBUFS ? "; raise the limit on locked memory: ulimit -l unlimited" : "");
+		const char *fix = "; raise the limit on locked memory: ulimit -l unlimited";
+		complain(error, -code, "the kernel refuses the frames as AF_XDP memory: %s%s",
+			 strerror(-code), code == -ENOBUFS ? fix : "");
 		return code;
 	}
 	do {
-		code = xsk_socket__create(&area->anchor.socket, "lo", 0, area->umem, NULL, &area->anchor.tx,
-					  &socket);
+		code = xsk_socket__create(&area->anchor.socket, "lo", 0, area->umem, NULL,
+					  &area->anchor.tx, &socket);
 	} while (busy_for_a_moment(code, &tries));
 	if (code)
-		complain(error, -code, "cannot bind an AF_XDP socket to the loopback interface: %s%s",
+		complain(error, -code,
+			 "cannot bind an AF_XDP socket to the loopback interface: %s%s",
 			 strerror(-code),
 			 code == -EBUSY ? "; another program holds one in this namespace" : "");
 	return code;
@@ -179,6 +184,13 @@ struct xsk_area *xsk_area_new(uint32_t n_frames, uint32_t size, struct xsk_error
 	}
 	area->map_fd = -1;
 	area->skb_in_view = kernel_shows_skb();
+	area->punting_fd = bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "tsuji_punting", sizeof(uint32_t),
+					  sizeof(uint32_t), 1, NULL);
+	if (area->punting_fd < 0) {
+		complain(error, -area->punting_fd, "the kernel refuses a BPF map: %s", strerror(-area->punting_fd));
+		xsk_area_free(area);
+		return NULL;
+	}
 	if (area_map(area, n_frames, size, error) || area_register(area, size, error)) {
 		xsk_area_free(area);
 		return NULL;
@@ -197,10 +209,14 @@ void xsk_area_free(struct xsk_area *area)
 		munmap(area->memory, area->size);
 	if (area->map_fd >= 0)
 		close(area->map_fd);
+	if (area->punting_fd >= 0)
+		close(area->punting_fd);
 	free(area);
 }
 
 void *xsk_area_memory(struct xsk_area *area) { return area->memory; }
+
+int xsk_area_punting(const struct xsk_area *area) { return area->punting_fd; }
 
 int xsk_area_map(const struct xsk_area *area, uint32_t *frame_size)
 {
@@ -265,7 +281,8 @@ static void queue_refill(struct xsk_port *port, struct xsk_queue *q)
 		recvfrom(xsk_socket__fd(q->socket), NULL, 0, MSG_DONTWAIT, NULL, NULL);
 }
 
-static unsigned queue_rx(struct xsk_port *port, struct xsk_queue *q, struct packet **packets, unsigned max)
+static unsigned queue_rx(struct xsk_port *port, struct xsk_queue *q, struct packet **packets,
+			 unsigned max)
 {
 	struct frame_pool *pool = port->pool;
 	uint32_t index;
@@ -441,8 +458,8 @@ static unsigned receive_queues(const char *name)
 	return n ? min_u32(n, XSK_QUEUES_MAX) : 1;
 }
 
-static int gate_load(struct xsk_port *port, const struct xsk_area *area, const struct xsk_config *config,
-		     struct xsk_error *error)
+static int gate_load(struct xsk_port *port, const struct xsk_area *area,
+		     const struct xsk_config *config, struct xsk_error *error)
 {
 	int see_skb = area->skb_in_view && port->native && is_veth(config->name);
 
@@ -453,6 +470,8 @@ static int gate_load(struct xsk_port *port, const struct xsk_area *area, const s
 			break;
 		port->gate->rodata->see_skb = see_skb;
 		port->gate->rodata->bridged = config->bridged;
+		port->gate->rodata->generic = !port->native;
+		bpf_map__reuse_fd(port->gate->maps.punting, area->punting_fd);
 		if (gate_bpf__load(port->gate) == 0)
 			return 0;
 		gate_bpf__destroy(port->gate);
@@ -462,31 +481,38 @@ static int gate_load(struct xsk_port *port, const struct xsk_area *area, const s
 	return -errno;
 }
 
-static int gate_attach(struct xsk_port *port, const struct xsk_config *config, struct xsk_error *error)
+static int gate_attach(struct xsk_port *port, const struct xsk_config *config,
+		       struct xsk_error *error)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, options,
 		    .flags = port->native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE);
-	port->link_fd = bpf_link_create(bpf_program__fd(port->gate->progs.gate), (int)config->ifindex,
-					BPF_XDP, &options);
+	port->link_fd = bpf_link_create(bpf_program__fd(port->gate->progs.gate),
+					(int)config->ifindex, BPF_XDP, &options);
 	if (port->link_fd >= 0)
 		return 0;
 	int code = -port->link_fd;
 	switch (code) {
 	case EBUSY:
 	case EEXIST:
-		complain(error, code, "an XDP program is attached to it: ip link set dev %s xdp off (or end the program that attached it)",
+		complain(error, code,
+			 "an XDP program is attached to it: ip link set dev %s xdp off (or end the "
+			 "program that attached it)",
 			 config->name);
 		break;
 	case ERANGE:
-		complain(error, code, "the MTU at its far end is too large for native XDP: at most 3506 there, or xdp: generic on this port");
+		complain(error, code,
+			 "the MTU at its far end is too large for native XDP: at most 3506 there, "
+			 "or xdp: generic on this port");
 		break;
 	case ENOSPC:
-		complain(error, code, "native XDP wants as many receive queues here as its far end has transmit queues: ethtool -L %s rx N, or xdp: generic",
+		complain(error, code,
+			 "native XDP wants as many receive queues here as its far end has transmit "
+			 "queues: ethtool -L %s rx N, or xdp: generic",
 			 config->name);
 		break;
 	default:
-		complain(error, code, "cannot attach XDP in %s mode: %s", port->native ? "native" : "generic",
-			 strerror(code));
+		complain(error, code, "cannot attach XDP in %s mode: %s",
+			 port->native ? "native" : "generic", strerror(code));
 	}
 	return -code;
 }
@@ -507,12 +533,12 @@ static int queue_open(struct xsk_port *port, struct xsk_area *area, const struct
 	int code;
 
 	do {
-		code = xsk_socket__create_shared(&q->socket, config->name, number, area->umem, &q->rx, &q->tx,
-						 &q->fill, &q->completion, &socket);
+		code = xsk_socket__create_shared(&q->socket, config->name, number, area->umem,
+						 &q->rx, &q->tx, &q->fill, &q->completion, &socket);
 	} while (busy_for_a_moment(code, &tries));
 	if (code) {
-		complain(error, -code, "cannot open an AF_XDP socket on queue %u: %s%s", number, strerror(-code),
-			 code == -EBUSY ? "; another program holds one" : "");
+		complain(error, -code, "cannot open an AF_XDP socket on queue %u: %s%s", number,
+			 strerror(-code), code == -EBUSY ? "; another program holds one" : "");
 		q->socket = NULL;
 		return code;
 	}
@@ -522,13 +548,14 @@ static int queue_open(struct xsk_port *port, struct xsk_area *area, const struct
 	(void)setsockopt(fd, SOL_XDP, XDP_MAX_TX_SKB_BUDGET, &budget, sizeof(budget));
 	code = bpf_map_update_elem(bpf_map__fd(port->gate->maps.sockets), &number, &fd, BPF_ANY);
 	if (code)
-		complain(error, -code, "cannot give queue %u to the gate: %s", number, strerror(-code));
+		complain(error, -code, "cannot give queue %u to the gate: %s", number,
+			 strerror(-code));
 	return code;
 }
 
 /* One try in one mode. */
-static struct xsk_port *port_try(struct xsk_area *area, const struct xsk_config *config, bool native,
-				 struct xsk_error *error)
+static struct xsk_port *port_try(struct xsk_area *area, const struct xsk_config *config,
+				 bool native, struct xsk_error *error)
 {
 	struct xsk_port *port = calloc(1, sizeof(*port));
 
@@ -562,20 +589,24 @@ no_memory:
 	return NULL;
 }
 
-struct xsk_port *xsk_port_open(struct xsk_area *area, const struct xsk_config *config, struct xsk_error *error)
+struct xsk_port *xsk_port_open(struct xsk_area *area, const struct xsk_config *config,
+			       struct xsk_error *error)
 {
 	struct xsk_port *port;
 
 	assert(config->ring_size <= XSK_RING_MAX);
 	*error = (struct xsk_error){0};
 	port = port_try(area, config, config->mode != XSK_GENERIC, error);
-	if (port || config->mode != XSK_AUTO || (error->code != EOPNOTSUPP && error->code != ENOSPC &&
-						 error->code != ERANGE && error->code != EINVAL))
+	if (port || config->mode != XSK_AUTO ||
+	    (error->code != EOPNOTSUPP && error->code != ENOSPC && error->code != ERANGE &&
+	     error->code != EINVAL))
 		return port;
 	struct xsk_error native = *error;
 	port = port_try(area, config, false, error);
 	if (port)
-		complain(error, 0, "native XDP is not to be had (%.180s): using generic mode, which is slower",
+		complain(error, 0,
+			 "native XDP is not to be had (%.180s): using generic mode, which is "
+			 "slower",
 			 native.text);
 	return port;
 }
@@ -609,7 +640,10 @@ bool xsk_port_attached(const struct xsk_port *port)
 
 struct io *xsk_port_io(struct xsk_port *port) { return &port->io; }
 
-unsigned xsk_port_room(const struct xsk_port *port) { return port->ring_size - port->queues[0].sent; }
+unsigned xsk_port_room(const struct xsk_port *port)
+{
+	return port->ring_size - port->queues[0].sent;
+}
 
 unsigned xsk_port_fds(const struct xsk_port *port, int *fds, unsigned max)
 {
@@ -641,6 +675,8 @@ void xsk_port_refresh_stats(struct xsk_port *port)
 			continue;
 		count_add(&port->stats->rx_ring_full, s.rx_ring_full - q->seen_full);
 		count_add(&port->stats->rx_fill_empty, s.rx_fill_ring_empty_descs - q->seen_empty);
+		count_add(&port->stats->rx_too_long, s.rx_dropped - q->seen_dropped);
+		q->seen_dropped = s.rx_dropped;
 		q->seen_full = s.rx_ring_full;
 		q->seen_empty = s.rx_fill_ring_empty_descs;
 	}

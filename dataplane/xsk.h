@@ -36,6 +36,8 @@ void xsk_area_free(struct xsk_area *area); /* after every port is closed */
 void *xsk_area_memory(struct xsk_area *area);
 /* The map whose memory it is, -1 for anonymous memory; an element is a frame of that size. */
 int xsk_area_map(const struct xsk_area *area, uint32_t *frame_size);
+/* The map by which the punt program tells the gates that a frame is its own (bpf/punt.bpf.c). */
+int xsk_area_punting(const struct xsk_area *area);
 
 enum xsk_mode { XSK_AUTO, XSK_NATIVE, XSK_GENERIC };
 

@@ -231,6 +231,15 @@ class Lab:
             host.tap = host.tap or Tap(host.namespace, "eth0")
         return {name: host.tap for name, host in self.hosts.items()}
 
+    def greet(self):
+        """Has every host's tap answered by the router, so that nothing a test sends is the
+        first frame, nor what the router says by itself (gratuitous ARP) still to come."""
+        for name, tap in self.taps().items():
+            host = self.hosts[name]
+            hello = frames.ip4(host.address, host.gateway, frames.ICMP, frames.echo())
+            wait_for(lambda t=tap, f=frames.eth(host.gateway_mac, host.mac, frames.ETH_IPV4, hello):
+                     t.send(f) or t.wait(frames.is_ip4, 0.2), what=f"an echo reply at {name}")
+
     def run(self, where, words, **options):
         """Runs a command to its end in a host's namespace, or the router's ("router")."""
         if isinstance(words, str):

@@ -164,7 +164,7 @@ class KernelSide:
 class TsujiSide:
     """tsuji; *beside* a kernel that has the same addresses, or *alone*; by a lane of choice."""
 
-    def __init__(self, lab, beside, lane="socket"):
+    def __init__(self, lab, beside, lane="socket", xdp="native"):
         self.lab, self.name = lab, "beside" if beside else "alone"
         self.beside = beside
         if beside:
@@ -173,7 +173,8 @@ class TsujiSide:
         if lane == "burst": # which needs NAPI at the far ends, and that is what GRO brings
             for host in lab.hosts:
                 lab.must(host, "ethtool -K eth0 gro on")
-        lab.start_tsuji(router_file(lab) + f"lanes: {{transmit: {lane}}}\n")
+        ports = router_file(lab).replace("]}\n", f"], xdp: {xdp}}}\n")
+        lab.start_tsuji(ports + f"lanes: {{transmit: {lane}}}\n")
         used = {port["lane"] for port in lab.tsuji.show("port")}
         assert used == {lane}, f"the ports use {used}"
 
@@ -363,6 +364,19 @@ def tsuji_beside_the_kernel_does_what_the_kernel_does():
 @test
 def tsuji_by_the_burst_lane_does_what_the_kernel_does():
     compare(kernel_results(), play_all(lambda lab: TsujiSide(lab, False, "burst")), "alone")
+
+
+def guessable(results):
+    """Without those whose field looks unfinished: where no skb is to be seen, such a corrupt
+    packet passes as good, 1 in 65,536, and the README says so."""
+    return {name: r for name, r in results.items() if not name.endswith("-pseudo-only")}
+
+
+@test
+def tsuji_in_generic_mode_does_what_the_kernel_does():
+    # Beside the kernel, because what is punted passes the generic gate a second time.
+    generic = play_all(lambda lab: TsujiSide(lab, True, xdp="generic"))
+    compare(guessable(kernel_results()), guessable(generic), "beside")
 
 
 if __name__ == "__main__":

@@ -311,6 +311,19 @@ void lab_close(struct lab *lab)
 	free(lab->memory);
 }
 
+int lab_set_up(void **state, struct lab *lab, const char *text)
+{
+	lab_open(lab, text);
+	*state = lab;
+	return 0;
+}
+
+int lab_tear_down(void **state)
+{
+	lab_close(*state);
+	return 0;
+}
+
 struct packet *lab_arrive(struct lab *lab, uint16_t port, const struct bytes *b)
 {
 	struct packet *p = frame_get(&lab->pool);

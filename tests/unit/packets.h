@@ -84,6 +84,9 @@ struct lab {
  */
 void lab_open(struct lab *lab, const char *text);
 void lab_close(struct lab *lab);
+/* The same as set-up, which makes lab the state, and teardown of cmocka. Both return 0. */
+int lab_set_up(void **state, struct lab *lab, const char *text);
+int lab_tear_down(void **state);
 
 /* A frame of the pool with these bytes, just arrived on that port. */
 struct packet *lab_arrive(struct lab *lab, uint16_t port, const struct bytes *b);

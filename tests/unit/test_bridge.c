@@ -10,13 +10,13 @@
  * pool was lost. At the end: a naive switch beside the room under random traffic, and
  * circles of cables.
  */
+#include "seed.h"
+
 #include "../../dataplane/bridge.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -1115,8 +1115,6 @@ static void bridge_random_traffic_goes_where_the_twin_says(void **state)
 
 int main(void)
 {
-	const char *given = getenv("SEED");
-	unsigned seed = given ? (unsigned)strtoul(given, NULL, 0) : (unsigned)time(NULL);
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(bridge_unknown_unicast_is_flooded),
@@ -1157,7 +1155,6 @@ int main(void)
 		TEST(bridge_own_frame_that_comes_back_ends_there),
 		TEST(bridge_random_traffic_goes_where_the_twin_says),
 	};
-	printf("SEED=%u\n", seed);
-	srand(seed);
+	seed_rand();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -201,6 +201,21 @@ static void durations_have_units(void **state)
 	is_refused("nat age 5m now", "not expected");
 }
 
+static void settings_are_listed_or_changed(void **state)
+{
+	(void)state;
+	asks("set", "{\"command\":\"set\",\"verb\":\"now\",\"arguments\":{}}");
+	asks("set lanes.transmit",
+	     "{\"command\":\"set\",\"verb\":\"now\",\"arguments\":"
+	     "{\"name\":\"lanes.transmit\"}}");
+	asks("set lanes.burst-min 16",
+	     "{\"command\":\"set\",\"verb\":\"now\",\"arguments\":"
+	     "{\"name\":\"lanes.burst-min\",\"value\":\"16\"}}");
+	is_refused("set lanes.transmt burst", "did you mean lanes.transmit?");
+	is_refused("set lanes.transmit warp", "auto|socket|burst");
+	is_refused("set lanes.transmit burst now", "\"now\" is not expected here");
+}
+
 static void trace_joins_its_expression(void **state)
 {
 	(void)state;
@@ -341,6 +356,7 @@ int main(void)
 		cmocka_unit_test(stations_are_written_as_for_bridge),
 		cmocka_unit_test(sessions_are_chosen_by_words_in_any_order),
 		cmocka_unit_test(durations_have_units),
+		cmocka_unit_test(settings_are_listed_or_changed),
 		cmocka_unit_test(trace_joins_its_expression),
 		cmocka_unit_test(mistakes_are_named),
 		cmocka_unit_test(words_match_by_their_beginning),

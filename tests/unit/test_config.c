@@ -71,7 +71,7 @@ static const char whole_file[] =
 	"neighbours:\n"
 	"  - {address: 192.168.1.2, mac: \"02:00:00:00:01:02\", port: r0}\n"
 	"  - {address: 192.168.0.2, mac: 02:00:00:AB:cd:02}\n"
-	"lanes: {transmit: burst, flow-cache: off, far-end: prepare}\n"
+	"lanes: {transmit: burst, burst-min: 17, gso: off, flow-cache: off, far-end: prepare}\n"
 	"frames: 1088\n";
 
 static void ports_have_addresses_mtu_and_xdp(void **state)
@@ -131,6 +131,8 @@ static void neighbours_lanes_and_frames_are_read(void **state)
 	assert_true(mac_equal(c->neighbours[1].mac, (struct mac){{2, 0, 0, 0xab, 0xcd, 2}}));
 	assert_string_equal(c->neighbours[1].port, "r1"); /* found by its subnet */
 	assert_int_equal(c->lanes.transmit, TRANSMIT_BURST);
+	assert_int_equal(c->lanes.burst_min, 17);
+	assert_false(c->lanes.gso);
 	assert_false(c->lanes.flow_cache);
 	assert_true(c->lanes.far_end_prepare);
 	assert_int_equal(c->frames, 1088);
@@ -147,6 +149,8 @@ static void file_with_one_port_has_the_defaults(void **state)
 	assert_int_equal(c->n_routes, 0);
 	assert_int_equal(c->n_neighbours, 0);
 	assert_int_equal(c->lanes.transmit, TRANSMIT_AUTO);
+	assert_int_equal(c->lanes.burst_min, BURST_MIN_DEFAULT);
+	assert_true(c->lanes.gso);
 	assert_true(c->lanes.flow_cache);
 	assert_false(c->lanes.far_end_prepare);
 	assert_int_equal(c->frames, 16384);
@@ -718,7 +722,10 @@ static void scalars_are_strict(void **state)
 		{"ports: {r0: {}}\nframes: 1023\n", {"2:9 too small"}},
 		{"ports: {r0: {}}\nframes: 1048577\n", {"2:9 too large"}},
 		{"ports: {r0: {}}\nframes: 2000\n", {"2:9 2000 is not a multiple of 64"}},
+		{"ports: {r0: {}}\nlanes: {burst-min: 0}\n", {"2:20 too small"}},
+		{"ports: {r0: {}}\nlanes: {burst-min: 2049}\n", {"2:20 too large"}},
 		{"ports: {r0: {}}\nlanes: {flow-cache: yes}\n", {"2:21 \"yes\" is not known"}},
+		{"ports: {r0: {}}\nlanes: {gso: auto}\n", {"2:14 \"auto\" is not known"}},
 		{"ports: {r0: {}}\nlanes: {transmit: fast, far-end: on, lane: x}\n",
 		 {"2:19 \"fast\" is not known", "2:34 \"on\" is not known",
 		  "2:38 unknown key \"lane\""}},
@@ -1205,7 +1212,7 @@ static void sessions_are_checked(void **state)
 		 {"4:29 7439 is shorter than RFC 5382 REQ-5 allows",
 		  "4:51 239 is shorter than RFC 5382 REQ-5 allows",
 		  "4:61 119 is shorter than RFC 4787 REQ-5 allows",
-		  "4:72 59 is shorter than RFC 5508 REQ-1 allows", "4:83 other: 0 is too small"}},
+		  "4:72 59 is shorter than RFC 5508 REQ-2 allows", "4:83 other: 0 is too small"}},
 		{TWO_PORTS "sessions: {udp: 5m, other: 2592001}\n",
 		 {"4:17 udp: \"5m\" is not a number", "4:28 other: 2592001 is too large"}},
 	};

@@ -3,13 +3,13 @@
  * test_csum - the checksum against a naive twin that adds byte pairs as RFC 1071 section 1
  * words it, and the incremental update against computing the field anew.
  */
+#include "seed.h"
+
 #include "../../dataplane/csum.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -240,8 +240,6 @@ static void csum_update_of_a_ttl_under_all_ones_is_the_recomputed_field(void **s
 
 int main(void)
 {
-	const char *given = getenv("SEED");
-	unsigned seed = given ? (unsigned)strtoul(given, NULL, 0) : (unsigned)time(NULL);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(csum_of_the_rfc_1071_example_is_its_result),
 		cmocka_unit_test(csum_of_every_length_and_alignment_is_the_twins),
@@ -257,7 +255,6 @@ int main(void)
 		cmocka_unit_test(csum_update_of_a_ttl_is_right_for_every_field),
 		cmocka_unit_test(csum_update_of_a_ttl_under_all_ones_is_the_recomputed_field),
 	};
-	printf("SEED=%u\n", seed);
-	srand(seed);
+	seed_rand();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -145,7 +145,10 @@ static void provoke_DROP_BRIDGE_NO_PORT(struct world *w)
 	arrive_bridged(w, 4, everyone);
 }
 
-static void provoke_DROP_BRIDGE_LOCAL(struct world *w) { arrive_bridged(w, 4, world_port_mac(WORLD_LEG)); }
+static void provoke_DROP_BRIDGE_LOCAL(struct world *w)
+{
+	arrive_bridged(w, 4, world_port_mac(WORLD_LEG));
+}
 
 static void provoke_DROP_BRIDGE_MTU(struct world *w)
 {
@@ -162,7 +165,10 @@ static void provoke_DROP_ARP_SHORT(struct world *w)
 	arrive(w, 0, frame, 41);
 }
 
-static void provoke_DROP_ARP_FORMAT(struct world *w) { arrive_arp(w, 1, 6); /* IEEE 802 hardware */ }
+static void provoke_DROP_ARP_FORMAT(struct world *w)
+{
+	arrive_arp(w, 1, 6); /* IEEE 802 hardware */
+}
 
 static void provoke_DROP_ARP_OPERATION(struct world *w) { arrive_arp(w, 7, 3); /* RARP */ }
 
@@ -196,7 +202,8 @@ static void provoke_DROP_IP4_CHECKSUM(struct world *w) { arrive_changed(w, 8, 63
 
 static void provoke_DROP_IP4_OPTIONS(struct world *w)
 {
-	arrive_option(w, (const uint8_t[]){7, 2, 4}, 3); /* record route without room for its pointer */
+	/* record route without room for its pointer */
+	arrive_option(w, (const uint8_t[]){7, 2, 4}, 3);
 }
 
 static void provoke_DROP_IP4_SOURCE_ROUTE(struct world *w)
@@ -204,13 +211,25 @@ static void provoke_DROP_IP4_SOURCE_ROUTE(struct world *w)
 	arrive_option(w, (const uint8_t[]){131, 7, 4, 10, 0, 0, 2}, 7);
 }
 
-static void provoke_DROP_IP4_MARTIAN_SOURCE(struct world *w) { arrive_between(w, "127.0.0.1", "192.168.0.2"); }
+static void provoke_DROP_IP4_MARTIAN_SOURCE(struct world *w)
+{
+	arrive_between(w, "127.0.0.1", "192.168.0.2");
+}
 
-static void provoke_DROP_IP4_OWN_SOURCE(struct world *w) { arrive_between(w, "192.168.0.1", "192.168.0.2"); }
+static void provoke_DROP_IP4_OWN_SOURCE(struct world *w)
+{
+	arrive_between(w, "192.168.0.1", "192.168.0.2");
+}
 
-static void provoke_DROP_IP4_MARTIAN_DESTINATION(struct world *w) { arrive_between(w, "192.168.1.2", "240.0.0.1"); }
+static void provoke_DROP_IP4_MARTIAN_DESTINATION(struct world *w)
+{
+	arrive_between(w, "192.168.1.2", "240.0.0.1");
+}
 
-static void provoke_DROP_IP4_MULTICAST(struct world *w) { arrive_between(w, "192.168.1.2", "224.1.2.3"); }
+static void provoke_DROP_IP4_MULTICAST(struct world *w)
+{
+	arrive_between(w, "192.168.1.2", "224.1.2.3");
+}
 
 static void provoke_DROP_IP4_LINK_BROADCAST(struct world *w)
 {
@@ -220,17 +239,32 @@ static void provoke_DROP_IP4_LINK_BROADCAST(struct world *w)
 	arrive(w, 0, frame, len);
 }
 
-static void provoke_DROP_IP4_BROADCAST(struct world *w) { arrive_between(w, "192.168.1.2", "192.168.0.255"); }
+static void provoke_DROP_IP4_BROADCAST(struct world *w)
+{
+	arrive_between(w, "192.168.1.2", "192.168.0.255");
+}
 
 static void provoke_DROP_IP4_TTL(struct world *w) { arrive_changed(w, 8, 1, true); }
 
-static void provoke_DROP_IP4_NO_ROUTE(struct world *w) { arrive_between(w, "192.168.1.2", "8.8.8.8"); }
+static void provoke_DROP_IP4_NO_ROUTE(struct world *w)
+{
+	arrive_between(w, "192.168.1.2", "8.8.8.8");
+}
 
-static void provoke_DROP_IP4_BLACKHOLE(struct world *w) { arrive_between(w, "192.168.1.2", "10.8.0.1"); }
+static void provoke_DROP_IP4_BLACKHOLE(struct world *w)
+{
+	arrive_between(w, "192.168.1.2", "10.8.0.1");
+}
 
-static void provoke_DROP_IP4_UNREACHABLE(struct world *w) { arrive_between(w, "192.168.1.2", "10.7.0.1"); }
+static void provoke_DROP_IP4_UNREACHABLE(struct world *w)
+{
+	arrive_between(w, "192.168.1.2", "10.7.0.1");
+}
 
-static void provoke_DROP_IP4_PROHIBIT(struct world *w) { arrive_between(w, "192.168.1.2", "10.6.0.1"); }
+static void provoke_DROP_IP4_PROHIBIT(struct world *w)
+{
+	arrive_between(w, "192.168.1.2", "10.6.0.1");
+}
 
 static void provoke_DROP_IP4_MTU(struct world *w)
 {
@@ -253,7 +287,10 @@ static struct rules rules;
 static void masquerade(struct world *w)
 {
 	source_rule = (struct nat_rule){
-		.action = NAT_MASQUERADE, .out = 1, .in = PORT_NONE, .from = {world_address("192.168.1.0"), 24},
+		.action = NAT_MASQUERADE,
+		.out = 1,
+		.in = PORT_NONE,
+		.from = {world_address("192.168.1.0"), 24},
 	};
 	rules = (struct rules){.nat = &source_rule, .n_nat = 1};
 	w->rules = &rules;
@@ -262,12 +299,18 @@ static void masquerade(struct world *w)
 
 static void filter(struct world *w, enum filter_action action)
 {
-	filter_rule = (struct filter_rule){.action = action, .in = 0, .out = PORT_NONE, .icmp_type = -1};
+	filter_rule = (struct filter_rule){
+		.action = action,
+		.in = 0,
+		.out = PORT_NONE,
+		.icmp_type = -1,
+	};
 	rules = (struct rules){.filter = &filter_rule, .n_filter = 1};
 	w->rules = &rules;
 }
 
-static void arrive_udp(struct world *w, unsigned port, const char *src, const char *dst, uint16_t sport, uint16_t dport)
+static void arrive_udp(struct world *w, unsigned port, const char *src, const char *dst,
+		       uint16_t sport, uint16_t dport)
 {
 	uint8_t frame[256];
 	uint32_t len = world_ip4(frame, port, src, dst, 64, PROTO_UDP, 60);
@@ -283,8 +326,9 @@ static void arrive_tcp(struct world *w, uint8_t flags)
 	uint32_t len = world_ip4(frame, 0, "192.168.1.2", "192.168.0.2", 64, PROTO_TCP, 20);
 	struct tcp_hdr tcp = {be16_from(4000), be16_from(80), {0}, {0}, 0x50, flags, {0}, {0}, {0}};
 	const struct ip4_hdr *ip = (const struct ip4_hdr *)(frame + 14);
+	uint64_t sum = csum_pseudo(ip->src, ip->dst, PROTO_TCP, 20);
 
-	tcp.checksum = csum_finish(csum_add(csum_pseudo(ip->src, ip->dst, PROTO_TCP, 20), &tcp, sizeof(tcp)));
+	tcp.checksum = csum_finish(csum_add(sum, &tcp, sizeof(tcp)));
 	memcpy(frame + 34, &tcp, sizeof(tcp));
 	arrive(w, 0, frame, len);
 }
@@ -382,7 +426,10 @@ static void provoke_DROP_LOCAL_PROTOCOL(struct world *w)
 	arrive(w, 0, frame, world_ip4(frame, 0, "192.168.1.2", "192.168.1.1", 64, 132, 60));
 }
 
-static void provoke_DROP_LOCAL_UDP(struct world *w) { arrive_between(w, "192.168.1.2", "192.168.1.1"); }
+static void provoke_DROP_LOCAL_UDP(struct world *w)
+{
+	arrive_between(w, "192.168.1.2", "192.168.1.1");
+}
 
 static void provoke_DROP_LOCAL_PORT(struct world *w)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* egress: order, grouping, full and missing ports, fragments, floods, mirrors, the kernel's share. */
+/* egress: order, grouping, full and missing ports, fragments, floods, mirrors, what is punted. */
 #include "../../dataplane/egress.h"
 
 #include <stdlib.h>
@@ -175,7 +175,8 @@ static void egress_port_down_or_gone_drops_by_name(void **state)
 static void egress_fragments_follow_their_first(void **state)
 {
 	struct bench *b = *state;
-	struct packet *first = packet_for(b, 1), *second = packet_for(b, 1), *after = packet_for(b, 1);
+	struct packet *first = packet_for(b, 1), *second = packet_for(b, 1);
+	struct packet *after = packet_for(b, 1);
 
 	first->next = second;
 	egress_put(&b->egress, first, 0);
@@ -309,20 +310,22 @@ static void egress_mirror_gets_a_copy_in_front_of_what_leaves(void **state)
 	assert_int_equal(b->stats.created, 1);
 }
 
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(egress_packets_of_two_ports_keep_their_order, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(egress_full_ring_drops_the_rest_by_name, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(egress_port_down_or_gone_drops_by_name, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(egress_fragments_follow_their_first, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(egress_flood_leaves_by_all_but_its_wire, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(egress_flood_honours_flags_mtu_and_loop_guard, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(egress_from_the_leg_finds_its_member_or_floods, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(egress_full_ring_in_a_flood_ends_one_of_it, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(egress_mirror_gets_a_copy_in_front_of_what_leaves, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(egress_kernel_refusal_drops_one_and_goes_on, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(egress_without_a_punt_lane_drops_by_name, set_up, tear_down),
+		TEST(egress_packets_of_two_ports_keep_their_order),
+		TEST(egress_full_ring_drops_the_rest_by_name),
+		TEST(egress_port_down_or_gone_drops_by_name),
+		TEST(egress_fragments_follow_their_first),
+		TEST(egress_flood_leaves_by_all_but_its_wire),
+		TEST(egress_flood_honours_flags_mtu_and_loop_guard),
+		TEST(egress_from_the_leg_finds_its_member_or_floods),
+		TEST(egress_full_ring_in_a_flood_ends_one_of_it),
+		TEST(egress_mirror_gets_a_copy_in_front_of_what_leaves),
+		TEST(egress_kernel_refusal_drops_one_and_goes_on),
+		TEST(egress_without_a_punt_lane_drops_by_name),
 	};
 	return cmocka_run_group_tests_name("egress", tests, NULL, NULL);
 }

@@ -13,16 +13,7 @@ static struct lab lab;
 
 static int open_lab(void **state)
 {
-	(void)state;
-	lab_open(&lab, "port 192.168.1.1/24; port 192.168.0.1/24");
-	return 0;
-}
-
-static int close_lab(void **state)
-{
-	(void)state;
-	lab_close(&lab);
-	return 0;
+	return lab_set_up(state, &lab, "port 192.168.1.1/24; port 192.168.0.1/24");
 }
 
 /* The verdict on the frame, and in *flags what was noted; not a byte may have changed. */
@@ -102,5 +93,5 @@ int main(void)
 		cmocka_unit_test(eth_frame_shorter_than_a_header_is_dropped),
 		cmocka_unit_test(eth_frame_of_a_vanished_port_is_dropped),
 	};
-	return cmocka_run_group_tests(tests, open_lab, close_lab);
+	return cmocka_run_group_tests(tests, open_lab, lab_tear_down);
 }

@@ -4,6 +4,8 @@
  * bounds, its events, MACs chosen to collide, control and worker at once, and a long random
  * sequence compared with a naive twin that searches one array for everything.
  */
+#include "seed.h"
+
 #include "../../dataplane/fdb.h"
 
 #include <errno.h>
@@ -11,9 +13,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -998,8 +998,6 @@ static void fdb_control_beside_the_worker_loses_and_tears_nothing(void **unused)
 
 int main(void)
 {
-	const char *given = getenv("SEED");
-	unsigned seed = given ? (unsigned)strtoul(given, NULL, 0) : (unsigned)time(NULL);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fdb_empty_table_knows_nobody_and_wants_no_call),
 		cmocka_unit_test(fdb_learns_on_first_sight_and_knows_from_then_on),
@@ -1031,7 +1029,6 @@ int main(void)
 		cmocka_unit_test(fdb_random_operations_agree_with_the_twin),
 		cmocka_unit_test(fdb_control_beside_the_worker_loses_and_tears_nothing),
 	};
-	printf("SEED=%u\n", seed);
-	srand(seed);
+	seed_rand();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

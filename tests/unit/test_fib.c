@@ -3,6 +3,8 @@
  * test_fib - the trie against a naive twin: every route is looked at, the longest that
  * matches wins. Prefixes and destinations are drawn so that they overlap, nest and touch.
  */
+#include "seed.h"
+
 #include "../../dataplane/fib.h"
 
 #include <errno.h>
@@ -348,8 +350,6 @@ static void fib_million_routes_load_and_answer(void **state)
 
 int main(void)
 {
-	const char *given = getenv("SEED");
-	unsigned seed = given ? (unsigned)strtoul(given, NULL, 0) : (unsigned)time(NULL);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fib_of_random_routes_answers_as_the_twin),
 		cmocka_unit_test(fib_of_few_routes_answers_as_the_twin),
@@ -364,7 +364,6 @@ int main(void)
 		cmocka_unit_test(fib_memory_grows_by_a_node_for_each_divided_entry),
 		cmocka_unit_test(fib_million_routes_load_and_answer),
 	};
-	printf("SEED=%u\n", seed);
-	srand(seed);
+	seed_rand();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

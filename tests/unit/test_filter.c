@@ -22,16 +22,7 @@ static struct lab lab;
 
 static int open_lab(void **state)
 {
-	(void)state;
-	lab_open(&lab, "port 192.168.1.1/24; port 192.168.0.1/24");
-	return 0;
-}
-
-static int close_lab(void **state)
-{
-	(void)state;
-	lab_close(&lab);
-	return 0;
+	return lab_set_up(state, &lab, "port 192.168.1.1/24; port 192.168.0.1/24");
 }
 
 /* -- rules ------------------------------------------------------------------------ */
@@ -487,7 +478,7 @@ static void reset_needs_a_frame(void **state)
 	frame_put(&lab.pool, cause);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_lab, close_lab)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_lab, lab_tear_down)
 
 int main(void)
 {

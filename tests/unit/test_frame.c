@@ -3,13 +3,13 @@
  * test_frame - the pool: every frame in exactly one place, and the sums that say so. A random
  * sequence is followed by a naive twin that only remembers each frame's owner.
  */
+#include "seed.h"
+
 #include "../../dataplane/frame.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -295,8 +295,6 @@ static void frame_pool_under_random_use_agrees_with_the_twin(void **state)
 
 int main(void)
 {
-	const char *given = getenv("SEED");
-	unsigned seed = given ? (unsigned)strtoul(given, NULL, 0) : (unsigned)time(NULL);
 	const struct CMUnitTest tests[] = {
 		pooled(frame_pool_starts_with_every_frame_free),
 		cmocka_unit_test(frame_pool_after_fini_is_empty_and_may_be_finished_again),
@@ -313,7 +311,6 @@ int main(void)
 		pooled(frame_shared_that_others_dropped_is_sent_whole),
 		pooled(frame_pool_under_random_use_agrees_with_the_twin),
 	};
-	printf("SEED=%u\n", seed);
-	srand(seed);
+	seed_rand();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,16 +25,7 @@ static struct lab lab;
 
 static int open_lab(void **state)
 {
-	(void)state;
-	lab_open(&lab, ROUTER);
-	return 0;
-}
-
-static int close_lab(void **state)
-{
-	(void)state;
-	lab_close(&lab);
-	return 0;
+	return lab_set_up(state, &lab, ROUTER);
 }
 
 /* -- what is for the router ------------------------------------------------------- */
@@ -611,5 +602,5 @@ int main(void)
 		cmocka_unit_test(icmp_errors_are_limited_by_destination),
 		cmocka_unit_test(icmp_redirects_leave_room_for_errors),
 	};
-	return cmocka_run_group_tests(tests, open_lab, close_lab);
+	return cmocka_run_group_tests(tests, open_lab, lab_tear_down);
 }

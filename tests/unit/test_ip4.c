@@ -27,16 +27,7 @@ static struct lab lab;
 
 static int open_lab(void **state)
 {
-	(void)state;
-	lab_open(&lab, ROUTER);
-	return 0;
-}
-
-static int close_lab(void **state)
-{
-	(void)state;
-	lab_close(&lab);
-	return 0;
+	return lab_set_up(state, &lab, ROUTER);
 }
 
 /* Gives back p and the fragments behind it. */
@@ -715,5 +706,5 @@ int main(void)
 		cmocka_unit_test(ip4_piece_that_fits_no_frame_is_dropped),
 		cmocka_unit_test(ip4_random_datagrams_verify_and_reassemble),
 	};
-	return cmocka_run_group_tests(tests, open_lab, close_lab);
+	return cmocka_run_group_tests(tests, open_lab, lab_tear_down);
 }

@@ -4,15 +4,15 @@
  * bounds, what it forgets when it is full, control and worker at once, and a long random
  * sequence compared with a naive twin that searches one array for everything.
  */
+#include "seed.h"
+
 #include "../../dataplane/neigh.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -1321,8 +1321,6 @@ static void neigh_control_beside_the_worker_loses_and_tears_nothing(void **unuse
 
 int main(void)
 {
-	const char *given = getenv("SEED");
-	unsigned seed = given ? (unsigned)strtoul(given, NULL, 0) : (unsigned)time(NULL);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(neigh_first_packet_is_held_and_asks_by_broadcast),
 		cmocka_unit_test(neigh_reply_releases_in_order_and_resolves),
@@ -1364,7 +1362,6 @@ int main(void)
 		cmocka_unit_test(neigh_random_operations_agree_with_the_twin),
 		cmocka_unit_test(neigh_control_beside_the_worker_loses_and_tears_nothing),
 	};
-	printf("SEED=%u\n", seed);
-	srand(seed);
+	seed_rand();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

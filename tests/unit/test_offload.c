@@ -368,6 +368,84 @@ static void offload_corrupt_marked_packet_stays_corrupt(void **state)
 	assert_int_not_equal(sum, 0xffff);
 }
 
+static void offload_tcp_sum_is_right_only_from_a_right_beginning(void **state)
+{
+	(void)state;
+	static struct sample s;
+	for (unsigned i = 0; i < 2 * ARRAY_SIZE(builders); i++) {
+		builders[i / 2](&s, 40);
+		open_up(&s, modes[i % 2]);
+		assert_true(offload_complete(&s.p));
+		assert_int_equal(s.p.tcp_sum_right, s.field_at - s.l4_at == TCP_FIELD);
+	}
+	build_tcp(&s, 40);
+	open_up(&s, PACKET_PARTIAL); /* an address or the beginning itself broke */
+	s.bytes[ETH_LEN + 15] ^= 1;
+	assert_true(offload_complete(&s.p));
+	assert_false(s.p.tcp_sum_right);
+	open_up(&s, PACKET_PARTIAL);
+	s.bytes[s.field_at] ^= 1;
+	assert_true(offload_complete(&s.p));
+	assert_false(s.p.tcp_sum_right);
+	open_up(&s, PACKET_PARTIAL); /* the mark is on some other field */
+	s.p.csum_start += 2;
+	assert_true(offload_complete(&s.p));
+	assert_false(s.p.tcp_sum_right);
+	open_up(&s, 0);
+	assert_false(offload_complete(&s.p));
+	assert_false(s.p.tcp_sum_right);
+}
+
+/* Left open, nothing changes but the marks; completed later, it is what it would have been. */
+static void offload_open_tcp_may_be_left_to_whoever_sends_it(void **state)
+{
+	(void)state;
+	static struct sample s;
+	static uint8_t open[ROOM];
+	for (unsigned i = 0; i < 2 * ARRAY_SIZE(builders); i++) {
+		builders[i / 2](&s, 40);
+		open_up(&s, modes[i % 2]);
+		memcpy(open, s.bytes, sizeof(open));
+		bool is_tcp = s.field_at - s.l4_at == TCP_FIELD;
+		if (i % 2)
+			s.p.csum_start = s.p.csum_offset = 0; /* nobody has said */
+		assert_int_equal(offload_leave(&s.p), is_tcp);
+		assert_int_equal(s.p.tcp_sum_right, is_tcp);
+		assert_memory_equal(s.bytes, open, sizeof(open));
+		if (!is_tcp)
+			continue;
+		assert_int_equal(s.p.flags, PACKET_PARTIAL | PACKET_LINK_GROUP);
+		expect_completed(&s);
+	}
+}
+
+static void offload_tcp_that_is_not_open_is_not_left(void **state)
+{
+	(void)state;
+	static struct sample s;
+	for (unsigned mode = 0; mode < ARRAY_SIZE(modes); mode++) {
+		build_tcp(&s, 40);
+		open_up(&s, modes[mode]);
+		s.bytes[ETH_LEN + 15] ^= 1; /* an address */
+		assert_false(offload_leave(&s.p));
+		assert_int_equal(s.p.flags, modes[mode] | PACKET_LINK_GROUP);
+		open_up(&s, modes[mode]);
+		s.bytes[s.field_at] ^= 1;
+		assert_false(offload_leave(&s.p));
+		open_up(&s, modes[mode]);
+		put16(s.bytes + ETH_LEN + 6, 0x2000); /* a fragment */
+		assert_false(offload_leave(&s.p));
+		build(&s, PROTO_TCP, sizeof(struct tcp_hdr) - 1, TCP_FIELD, 0, 0); /* half a header */
+		open_up(&s, modes[mode]);
+		assert_false(offload_leave(&s.p));
+		assert_false(s.p.tcp_sum_right);
+	}
+	build_tcp(&s, 40);
+	open_up(&s, PACKET_PARTIAL);
+	s.p.csum_start += 2;
+	assert_false(offload_leave(&s.p));
+}
+
 static void offload_finished_packet_that_looks_open_keeps_its_bytes(void **state)
 {
 	(void)state;
@@ -667,6 +745,9 @@ int main(void)
 		cmocka_unit_test(offload_tcp_result_of_zero_stays_zero),
 		cmocka_unit_test(offload_unmarked_finished_or_corrupt_packet_is_left_alone),
 		cmocka_unit_test(offload_corrupt_marked_packet_stays_corrupt),
+		cmocka_unit_test(offload_tcp_sum_is_right_only_from_a_right_beginning),
+		cmocka_unit_test(offload_open_tcp_may_be_left_to_whoever_sends_it),
+		cmocka_unit_test(offload_tcp_that_is_not_open_is_not_left),
 		cmocka_unit_test(offload_finished_packet_that_looks_open_keeps_its_bytes),
 		cmocka_unit_test(offload_udp_without_checksum_is_left_alone),
 		cmocka_unit_test(offload_unmarked_fragments_are_left_alone),

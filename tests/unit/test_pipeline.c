@@ -43,7 +43,8 @@ static const struct ip4_hdr *ip_of(const struct world_frame *f)
 
 static const struct icmp_hdr *icmp_of(const struct world_frame *f)
 {
-	return (const struct icmp_hdr *)(f->bytes + sizeof(struct eth_hdr) + sizeof(struct ip4_hdr));
+	return (const struct icmp_hdr *)(f->bytes + sizeof(struct eth_hdr) +
+					 sizeof(struct ip4_hdr));
 }
 
 static void pipeline_transit_changes_nothing_but_what_it_must(void **state)
@@ -77,7 +78,8 @@ static void pipeline_first_packets_wait_for_arp_in_order(void **state)
 	uint8_t frame[256];
 
 	for (unsigned i = 0; i < 3; i++) {
-		uint32_t len = world_ip4(frame, 0, "192.168.1.2", "192.168.0.2", 64, PROTO_UDP, 20 + i);
+		uint32_t len =
+			world_ip4(frame, 0, "192.168.1.2", "192.168.0.2", 64, PROTO_UDP, 20 + i);
 		assert_true(world_arrive(w, 0, frame, len, 0));
 	}
 	turn(w);
@@ -89,7 +91,8 @@ static void pipeline_first_packets_wait_for_arp_in_order(void **state)
 	assert_int_equal(w->stats.arp_requests, 1);
 
 	world_forget(w);
-	uint32_t len = world_arp(frame, 1, 2, ARP_REPLY, world_port_mac(1), "192.168.0.2", "192.168.0.1");
+	uint32_t len =
+		world_arp(frame, 1, 2, ARP_REPLY, world_port_mac(1), "192.168.0.2", "192.168.0.1");
 	assert_true(world_arrive(w, 1, frame, len, 0));
 	turn(w);
 	assert_int_equal(w->wires[1].n_sent, 3);
@@ -104,13 +107,15 @@ static void pipeline_packets_that_waited_are_not_overtaken(void **state)
 {
 	struct world *w = *state;
 	uint8_t frame[256];
+	uint32_t len = world_ip4(frame, 1, "192.168.0.3", "192.168.1.2", 64, PROTO_UDP, 20);
 
-	assert_true(world_arrive(w, 1, frame, world_ip4(frame, 1, "192.168.0.3", "192.168.1.2", 64, PROTO_UDP, 20), 0));
+	assert_true(world_arrive(w, 1, frame, len, 0));
 	turn(w);
-	/* The answer and the flow's next packet come in the same turn, the answer's port read first. */
-	assert_true(world_arrive(w, 0, frame, world_arp(frame, 0, 2, ARP_REPLY, world_port_mac(0), "192.168.1.2",
-							 "192.168.1.1"), 0));
-	assert_true(world_arrive(w, 1, frame, world_ip4(frame, 1, "192.168.0.3", "192.168.1.2", 64, PROTO_UDP, 21), 0));
+	/* The answer and the flow's next packet come in one turn, the answer's port read first. */
+	len = world_arp(frame, 0, 2, ARP_REPLY, world_port_mac(0), "192.168.1.2", "192.168.1.1");
+	assert_true(world_arrive(w, 0, frame, len, 0));
+	len = world_ip4(frame, 1, "192.168.0.3", "192.168.1.2", 64, PROTO_UDP, 21);
+	assert_true(world_arrive(w, 1, frame, len, 0));
 	world_forget(w);
 	turn(w);
 	assert_int_equal(w->wires[0].n_sent, 2);
@@ -160,7 +165,8 @@ static void pipeline_drops_that_ask_for_an_error_send_it(void **state)
 
 	world_neighbour(w, 0, 2, "192.168.1.2");
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
-		uint32_t len = world_ip4(frame, 0, "192.168.1.2", cases[i].dst, cases[i].ttl, PROTO_UDP, 30);
+		uint32_t len = world_ip4(frame, 0, "192.168.1.2", cases[i].dst, cases[i].ttl,
+					 PROTO_UDP, 30);
 		const struct udp_hdr udp = {be16_from(1), be16_from(2), be16_from(30), {0}};
 		memcpy(frame + 34, &udp, sizeof(udp));
 		world_forget(w);
@@ -175,7 +181,8 @@ static void pipeline_drops_that_ask_for_an_error_send_it(void **state)
 		assert_int_equal(ended(w, cases[i].verdict), 1);
 	}
 	world_forget(w);
-	assert_true(world_arrive(w, 0, frame, world_ip4(frame, 0, "192.168.1.2", "10.8.0.1", 64, PROTO_UDP, 30), 0));
+	uint32_t len = world_ip4(frame, 0, "192.168.1.2", "10.8.0.1", 64, PROTO_UDP, 30);
+	assert_true(world_arrive(w, 0, frame, len, 0));
 	turn(w);
 	assert_int_equal(w->wires[0].n_sent, 0);
 	assert_int_equal(ended(w, DROP_IP4_BLACKHOLE), 1);
@@ -219,7 +226,8 @@ static void pipeline_large_datagram_leaves_in_fragments(void **state)
 {
 	struct world *w = *state;
 	uint8_t frame[2048];
-	uint32_t len = world_ip4(frame, 0, "192.168.1.2", "192.168.0.2", 64, PROTO_UDP, 1480), at = 0;
+	uint32_t len = world_ip4(frame, 0, "192.168.1.2", "192.168.0.2", 64, PROTO_UDP, 1480);
+	uint32_t at = 0;
 
 	world_neighbour(w, 1, 2, "192.168.0.2");
 	assert_true(world_arrive(w, 0, frame, len, 0));
@@ -302,9 +310,9 @@ static void pipeline_pool_too_small_for_fragments_drops_by_name(void **state)
 static void pipeline_random_traffic_stays_balanced(void **state)
 {
 	static const char *addresses[] = {
-		"192.168.1.2", "192.168.1.1", "192.168.0.2", "192.168.0.9", "192.168.0.255", "10.0.0.1",
-		"10.0.0.2", "10.9.8.7", "10.8.0.1", "10.7.0.1", "10.6.0.1", "8.8.8.8", "127.0.0.1",
-		"224.0.0.1", "255.255.255.255", "0.0.0.0",
+		"192.168.1.2", "192.168.1.1", "192.168.0.2", "192.168.0.9", "192.168.0.255",
+		"10.0.0.1", "10.0.0.2", "10.9.8.7", "10.8.0.1", "10.7.0.1", "10.6.0.1",
+		"8.8.8.8", "127.0.0.1", "224.0.0.1", "255.255.255.255", "0.0.0.0",
 	};
 	struct world *w = *state;
 	unsigned seed = 20261120;
@@ -317,12 +325,14 @@ static void pipeline_random_traffic_stays_balanced(void **state)
 			unsigned port = (unsigned)rand() % 3;
 			uint32_t len;
 			if (rand() % 8 == 0)
-				len = world_arp(frame, port, (unsigned)rand() % 4, (uint16_t)(rand() % 3),
+				len = world_arp(frame, port, (unsigned)rand() % 4,
+						(uint16_t)(rand() % 3),
 						rand() % 2 ? everyone : world_port_mac(port),
 						addresses[rand() % 16], addresses[rand() % 16]);
 			else
-				len = world_ip4(frame, port, addresses[rand() % 16], addresses[rand() % 16],
-						(uint8_t)(rand() % 4), rand() % 2 ? PROTO_UDP : PROTO_ICMP,
+				len = world_ip4(frame, port, addresses[rand() % 16],
+						addresses[rand() % 16], (uint8_t)(rand() % 4),
+						rand() % 2 ? PROTO_UDP : PROTO_ICMP,
 						(uint32_t)rand() % 1480);
 			if (rand() % 4 == 0)
 				frame[rand() % len] = (uint8_t)rand();

@@ -34,6 +34,7 @@ struct router {
 	struct nat_filter nat; /* last asked for */
 	size_t limit;
 	uint64_t aged_ns;
+	struct config_lanes lanes;
 };
 
 json_t *router_show_ports(struct router *router)
@@ -209,6 +210,16 @@ json_t *router_show_nat_rules(struct router *router)
 {
 	(void)router;
 	return json_pack("[{s:s}]", "action", "masquerade");
+}
+
+const struct config_lanes *router_lanes(const struct router *router)
+{
+	return &router->lanes;
+}
+
+void router_set_lanes(struct router *router, const struct config_lanes *lanes)
+{
+	router->lanes = *lanes;
 }
 
 json_t *router_show_filter(struct router *router)
@@ -738,6 +749,28 @@ static void lab_clock_and_rules_are_asked_for(void **state)
 	close(fd);
 }
 
+static void settings_change_the_lanes(void **state)
+{
+#define SET(arguments) "{\"command\":\"set\",\"verb\":\"now\",\"arguments\":{" arguments "}}"
+	struct house *h = *state;
+	int fd = dial(h);
+	const char *const row =
+		"{\"status\":0,\"rows\":[{\"name\":\"lanes.transmit\",\"value\":\"burst\","
+		"\"accepts\":\"auto|socket|burst\"}]}";
+
+	expect(h, fd, SET("\"name\":\"lanes.transmit\",\"value\":\"burst\""), row);
+	assert_int_equal(h->router.lanes.transmit, TRANSMIT_BURST);
+	expect(h, fd, SET("\"name\":\"lanes.transmit\""), row);
+	expect_status(h, fd, SET(""), 0);
+	expect_status(h, fd, SET("\"name\":\"lanes.transmit\",\"value\":\"warp\""), 2);
+	expect_status(h, fd, SET("\"name\":\"lanes\""), 2);
+	expect_status(h, fd, SET("\"value\":\"burst\""), 2);
+	expect_status(h, fd, SET("\"name\":\"lanes.transmit\",\"value\":7"), 2);
+	assert_int_equal(h->router.lanes.transmit, TRANSMIT_BURST);
+	close(fd);
+#undef SET
+}
+
 static void unknown_requests_are_refused(void **state)
 {
 	static const char *const bad[] = {
@@ -1165,6 +1198,7 @@ int main(void)
 		HOUSE_TEST(fdb_is_chosen_by_port_and_bridge),
 		HOUSE_TEST(sessions_are_chosen_by_protocol_address_and_port),
 		HOUSE_TEST(lab_clock_and_rules_are_asked_for),
+		HOUSE_TEST(settings_change_the_lanes),
 		HOUSE_TEST(unknown_requests_are_refused),
 		HOUSE_TEST(reload_answers_what_changed_or_why_not),
 		HOUSE_TEST(request_in_single_bytes_is_answered_once),

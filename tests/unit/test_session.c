@@ -4,6 +4,8 @@
  * the choice of outside endpoints, every bound, the lab clock, control and worker at once, and
  * a long random sequence compared with a naive twin that searches one array for everything.
  */
+#include "seed.h"
+
 #include "../../dataplane/session.h"
 
 #include <malloc.h>
@@ -12,7 +14,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -1697,8 +1698,6 @@ static void session_control_beside_the_worker_loses_and_tears_nothing(void **unu
 
 int main(void)
 {
-	const char *given = getenv("SEED");
-	unsigned seed = given ? (unsigned)strtoul(given, NULL, 0) : (unsigned)time(NULL);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(session_empty_table_knows_nobody_and_wants_no_call),
 		cmocka_unit_test(session_is_found_by_either_tuple),
@@ -1749,7 +1748,6 @@ int main(void)
 		cmocka_unit_test(session_random_operations_agree_with_the_twin),
 		cmocka_unit_test(session_control_beside_the_worker_loses_and_tears_nothing),
 	};
-	printf("SEED=%u\n", seed);
-	srand(seed);
+	seed_rand();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

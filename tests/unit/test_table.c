@@ -77,6 +77,56 @@ static void port_with_statistics_shows_every_counter(void **state)
 	       "tx_dropped 0\n");
 }
 
+static void port_with_statistics_shows_its_lanes(void **state)
+{
+	(void)state;
+	expect(ports_with_statistics,
+	       "[{\"name\":\"r0\",\"state\":\"up\",\"mtu\":1500,\"lane\":\"burst\","
+	       "\"lane_reason\":null,\"far_end\":\"host2:eth0\",\"far_end_prepared\":true,"
+	       "\"socket_packets\":3,\"tx_kicks\":2,\"burst_packets\":1000,\"burst_calls\":10}]",
+	       "r0: up mtu 1500 lane burst\n"
+	       "    far end host2:eth0: GRO switched on by tsuji, off again at exit\n"
+	       "    socket lane 3 packets in 2 calls, 2 each; burst lane 1000 packets in 10 calls, "
+	       "100 each\n"
+	       "    socket_packets 3  tx_kicks 2  burst_packets 1000  burst_calls 10\n");
+}
+
+static void port_that_may_not_burst_says_why(void **state)
+{
+	(void)state;
+	expect(ports,
+	       "[{\"name\":\"r0\",\"state\":\"up\",\"mtu\":1500,\"lane\":\"socket\","
+	       "\"lane_reason\":\"GRO off\",\"far_end\":\"host2:eth0\","
+	       "\"far_end_prepared\":false}]",
+	       "r0: up mtu 1500 lane socket (GRO off)\n"
+	       "    rx 0 packets 0 bytes, tx 0 packets 0 bytes\n");
+}
+
+static void settings_are_aligned(void **state)
+{
+	(void)state;
+	expect(table_settings,
+	       "[{\"name\":\"lanes.transmit\",\"value\":\"auto\",\"accepts\":\"auto|burst\"},"
+	       "{\"name\":\"lanes.burst-min\",\"value\":\"40\",\"accepts\":\"1-2048\"}]",
+	       "SETTING          VALUE  ACCEPTS\n"
+	       "lanes.transmit   auto   auto|burst\n"
+	       "lanes.burst-min  40     1-2048\n");
+}
+
+static void port_that_coalesces_says_so(void **state)
+{
+	(void)state;
+	expect(ports,
+	       "[{\"name\":\"r0\",\"state\":\"up\",\"mtu\":1500,\"lane\":\"socket\","
+	       "\"lane_reason\":\"no NAPI\",\"gso\":true},"
+	       "{\"name\":\"r1\",\"state\":\"up\",\"mtu\":1500,\"lane\":\"burst\","
+	       "\"lane_reason\":null,\"gso\":false}]",
+	       "r0: up mtu 1500 lane socket (no NAPI) gso on\n"
+	       "    rx 0 packets 0 bytes, tx 0 packets 0 bytes\n"
+	       "r1: up mtu 1500 lane burst\n"
+	       "    rx 0 packets 0 bytes, tx 0 packets 0 bytes\n");
+}
+
 static void bridged_port_shows_its_place(void **state)
 {
 	(void)state;
@@ -323,6 +373,7 @@ static void rows_without_their_keys_are_shown(void **state)
 	expect(table_stats, "[{}]", "");
 	expect(table_nat_rules, "[{}]", "0  hits 0\n");
 	expect(table_filter, "[{}]", "");
+	expect(table_settings, "[]", "");
 	expect(walks, "[{}]", "\n");
 }
 
@@ -332,6 +383,10 @@ int main(void)
 		cmocka_unit_test(json_is_one_array_of_a_row_per_line),
 		cmocka_unit_test(port_shows_state_addresses_and_traffic),
 		cmocka_unit_test(port_with_statistics_shows_every_counter),
+		cmocka_unit_test(port_with_statistics_shows_its_lanes),
+		cmocka_unit_test(port_that_may_not_burst_says_why),
+		cmocka_unit_test(settings_are_aligned),
+		cmocka_unit_test(port_that_coalesces_says_so),
 		cmocka_unit_test(bridged_port_shows_its_place),
 		cmocka_unit_test(fdb_lines_say_where_and_since_when),
 		cmocka_unit_test(fdb_events_are_a_line_each),

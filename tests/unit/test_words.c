@@ -3,13 +3,13 @@
  * test_words - the words every file uses: verdicts and their texts, byte order and headers,
  * vectors, and the table of ports and of the router's own addresses.
  */
+#include "seed.h"
+
 #include "../../dataplane/port.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -357,8 +357,6 @@ static void port_subnet_of_an_address_is_the_one_that_holds_it(void **state)
 
 int main(void)
 {
-	const char *given = getenv("SEED");
-	unsigned seed = given ? (unsigned)strtoul(given, NULL, 0) : (unsigned)time(NULL);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(verdict_names_and_texts_are_all_there_and_differ),
 		cmocka_unit_test(verdict_names_are_small_letters_digits_and_hyphens),
@@ -379,7 +377,6 @@ int main(void)
 		cmocka_unit_test(port_get_knows_the_ports_in_use_only),
 		cmocka_unit_test(port_subnet_of_an_address_is_the_one_that_holds_it),
 	};
-	printf("SEED=%u\n", seed);
-	srand(seed);
+	seed_rand();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,22 +71,32 @@ struct mac world_station_mac(unsigned port, unsigned station)
 	return (struct mac){{2, 0, 0, 0, (uint8_t)(0x10 + port), (uint8_t)station}};
 }
 
-static void add_port(struct world *w, unsigned i, const char *name, const char *address, uint8_t prefix_len,
-		     uint16_t mtu, bool kernel)
+static void add_port(struct world *w, unsigned i, const char *name, const char *address,
+		     uint8_t prefix_len, uint16_t mtu, bool kernel)
 {
 	struct port_address *a = must(calloc(1, sizeof(*a)));
 	be32 mask = ip4_mask(prefix_len);
 
 	*a = (struct port_address){world_address(address), prefix_len};
 	w->ports[i] = (struct port){
-		.bridge = PORT_NONE, .mirror = PORT_NONE, .number = (uint16_t)i, .mtu = mtu, .mac = world_port_mac(i), .up = true, .ifindex = i + 1,
-		.io = &w->wires[i].io, .n_addresses = 1, .addresses = a,
+		.number = (uint16_t)i,
+		.bridge = PORT_NONE,
+		.mirror = PORT_NONE,
+		.mtu = mtu,
+		.mac = world_port_mac(i),
+		.up = true,
+		.ifindex = i + 1,
+		.io = &w->wires[i].io,
+		.n_addresses = 1,
+		.addresses = a,
 	};
 	snprintf(w->ports[i].name, sizeof(w->ports[i].name), "%s", name);
 	w->table->ports[i] = &w->ports[i];
 	w->table->n_ports = i + 1;
-	port_table_add_local(w->table, (struct local){a->address, (uint16_t)i, true, kernel, false});
-	port_table_add_local(w->table, (struct local){{a->address.raw | ~mask.raw}, (uint16_t)i, true, kernel, true});
+	struct local own = {a->address, (uint16_t)i, true, kernel, false};
+	struct local broadcast = {{a->address.raw | ~mask.raw}, (uint16_t)i, true, kernel, true};
+	port_table_add_local(w->table, own);
+	port_table_add_local(w->table, broadcast);
 }
 
 static void add_bridge(struct world *w)
@@ -99,8 +109,14 @@ static void add_bridge(struct world *w)
 	w->ports[WORLD_LEG].n_members = ARRAY_SIZE(members);
 	for (unsigned i = 4; i < WORLD_PORTS; i++) {
 		w->ports[i] = (struct port){
-			.bridge = WORLD_LEG, .mirror = PORT_NONE, .number = (uint16_t)i, .mtu = 1500,
-			.mac = world_port_mac(i), .up = true, .ifindex = i + 1, .io = &w->wires[i].io,
+			.number = (uint16_t)i,
+			.bridge = WORLD_LEG,
+			.mirror = PORT_NONE,
+			.mtu = 1500,
+			.mac = world_port_mac(i),
+			.up = true,
+			.ifindex = i + 1,
+			.io = &w->wires[i].io,
 		};
 		snprintf(w->ports[i].name, sizeof(w->ports[i].name), "r%u", i);
 		w->table->ports[i] = &w->ports[i];
@@ -112,17 +128,19 @@ static void add_bridge(struct world *w)
 	w->table->n_ports = WORLD_PORTS;
 }
 
+static be32 ip(const char *text) { return world_address(text); }
+
 static struct fib *make_fib(void)
 {
 	const struct fib_route routes[] = {
-		{world_address("192.168.1.0"), 24, FIB_UNICAST, 0, {0}, world_address("192.168.1.1")},
-		{world_address("192.168.0.0"), 24, FIB_UNICAST, 1, {0}, world_address("192.168.0.1")},
-		{world_address("192.168.10.0"), 24, FIB_UNICAST, WORLD_LEG, {0}, world_address("192.168.10.1")},
-		{world_address("10.0.0.0"), 30, FIB_UNICAST, 2, {0}, world_address("10.0.0.1")},
-		{world_address("10.9.0.0"), 16, FIB_UNICAST, 1, world_address("192.168.0.9"), world_address("192.168.0.1")},
-		{world_address("10.8.0.0"), 16, FIB_BLACKHOLE, PORT_NONE, {0}, {0}},
-		{world_address("10.7.0.0"), 16, FIB_UNREACHABLE, PORT_NONE, {0}, {0}},
-		{world_address("10.6.0.0"), 16, FIB_PROHIBIT, PORT_NONE, {0}, {0}},
+		{ip("192.168.1.0"), 24, FIB_UNICAST, 0, {0}, ip("192.168.1.1")},
+		{ip("192.168.0.0"), 24, FIB_UNICAST, 1, {0}, ip("192.168.0.1")},
+		{ip("192.168.10.0"), 24, FIB_UNICAST, WORLD_LEG, {0}, ip("192.168.10.1")},
+		{ip("10.0.0.0"), 30, FIB_UNICAST, 2, {0}, ip("10.0.0.1")},
+		{ip("10.9.0.0"), 16, FIB_UNICAST, 1, ip("192.168.0.9"), ip("192.168.0.1")},
+		{ip("10.8.0.0"), 16, FIB_BLACKHOLE, PORT_NONE, {0}, {0}},
+		{ip("10.7.0.0"), 16, FIB_UNREACHABLE, PORT_NONE, {0}, {0}},
+		{ip("10.6.0.0"), 16, FIB_PROHIBIT, PORT_NONE, {0}, {0}},
 	};
 	return fib_new(routes, ARRAY_SIZE(routes));
 }
@@ -130,7 +148,12 @@ static struct fib *make_fib(void)
 struct world *world_new(bool remember)
 {
 	static const uint8_t secret[16] = "sixteen secrets";
-	const struct neigh_config neigh = {.capacity = 256, .port_max = 128, .queue_max = 8, .held_max = 32};
+	const struct neigh_config neigh = {
+		.capacity = 256,
+		.port_max = 128,
+		.queue_max = 8,
+		.held_max = 32,
+	};
 	const struct session_config sessions = {.capacity = 1024};
 	const struct fdb_config fdb = {.capacity = 1024, .port_max = 512};
 	struct world *w = must(calloc(1, sizeof(*w)));
@@ -218,7 +241,8 @@ void world_forget(struct world *w)
 uint32_t world_ip4(uint8_t *frame, unsigned port, const char *src, const char *dst, uint8_t ttl,
 		   uint8_t protocol, uint32_t payload_len)
 {
-	struct eth_hdr eth = {world_port_mac(port), world_station_mac(port, 2), be16_from(ETH_IPV4)};
+	struct eth_hdr eth = {world_port_mac(port), world_station_mac(port, 2),
+			      be16_from(ETH_IPV4)};
 	struct ip4_hdr ip = {
 		.version_ihl = 0x45, .total_len = be16_from((uint16_t)(20 + payload_len)),
 		.id = be16_from(0x1234), .ttl = ttl, .protocol = protocol,
@@ -233,15 +257,20 @@ uint32_t world_ip4(uint8_t *frame, unsigned port, const char *src, const char *d
 	return (uint32_t)(sizeof(eth) + sizeof(ip)) + payload_len;
 }
 
-uint32_t world_arp(uint8_t *frame, unsigned port, unsigned station, uint16_t operation, struct mac to,
-		   const char *sender, const char *target)
+uint32_t world_arp(uint8_t *frame, unsigned port, unsigned station, uint16_t operation,
+		   struct mac to, const char *sender, const char *target)
 {
 	struct eth_hdr eth = {to, world_station_mac(port, station), be16_from(ETH_ARP)};
 	struct arp_hdr arp = {
-		.hardware = be16_from(ARP_ETHERNET), .protocol = be16_from(ETH_IPV4),
-		.hardware_len = 6, .protocol_len = 4, .operation = be16_from(operation),
-		.sender_mac = eth.src, .sender = world_address(sender),
-		.target_mac = operation == ARP_REPLY ? to : (struct mac){{0}}, .target = world_address(target),
+		.hardware = be16_from(ARP_ETHERNET),
+		.protocol = be16_from(ETH_IPV4),
+		.hardware_len = 6,
+		.protocol_len = 4,
+		.operation = be16_from(operation),
+		.sender_mac = eth.src,
+		.sender = world_address(sender),
+		.target_mac = operation == ARP_REPLY ? to : (struct mac){{0}},
+		.target = world_address(target),
 	};
 
 	memcpy(frame, &eth, sizeof(eth));
@@ -251,6 +280,7 @@ uint32_t world_arp(uint8_t *frame, unsigned port, unsigned station, uint16_t ope
 
 void world_neighbour(struct world *w, unsigned port, unsigned station, const char *address)
 {
-	if (neigh_add(w->pipeline.neigh, (uint16_t)port, world_address(address), world_station_mac(port, station)))
+	if (neigh_add(w->pipeline.neigh, (uint16_t)port, world_address(address),
+		      world_station_mac(port, station)))
 		abort();
 }

@@ -71,8 +71,8 @@ be32 world_address(const char *text);
 uint32_t world_ip4(uint8_t *frame, unsigned port, const char *src, const char *dst, uint8_t ttl,
 		   uint8_t protocol, uint32_t payload_len);
 /* An ARP packet in a frame from station to `to`. */
-uint32_t world_arp(uint8_t *frame, unsigned port, unsigned station, uint16_t operation, struct mac to,
-		   const char *sender, const char *target);
+uint32_t world_arp(uint8_t *frame, unsigned port, unsigned station, uint16_t operation,
+		   struct mac to, const char *sender, const char *target);
 /* Makes station x of port known for address, as a static neighbour. */
 void world_neighbour(struct world *w, unsigned port, unsigned station, const char *address);
 
