@@ -139,11 +139,20 @@ static int read_all(struct diag *diag, int fd, size_t expected)
 	return refuse(diag, ENOMEM, NULL, "cannot be read: out of memory");
 }
 
+/* Waits for whoever has the other end of a pipe open, not for somebody to open it. */
+static int open_file(const char *file)
+{
+	int fd = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd >= 0)
+		fcntl(fd, F_SETFL, O_RDONLY);
+	return fd;
+}
+
 int diag_open(struct diag *diag, const char *file)
 {
 	memset(diag, 0, sizeof(*diag));
 	diag->file = strdup(file);
-	int fd = diag->file ? open(file, O_RDONLY | O_CLOEXEC) : -1;
+	int fd = diag->file ? open_file(file) : -1;
 	struct stat st;
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		int error = errno;

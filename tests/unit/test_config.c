@@ -11,6 +11,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -1396,6 +1397,22 @@ static void file_that_cannot_be_read_is_one_complaint(void **state)
 	diag_fini(&diag);
 }
 
+/* Whoever waits for a writer waits for ever, and a daemon that reads its file again with it. */
+static void pipe_that_nobody_writes_to_is_an_empty_file(void **state)
+{
+	(void)state;
+	char directory[] = "/tmp/tsuji-test-XXXXXX", file[64];
+	struct diag diag;
+	assert_non_null(mkdtemp(directory));
+	snprintf(file, sizeof(file), "%s/fifo", directory);
+	assert_int_equal(mkfifo(file, 0600), 0);
+	assert_int_equal(diag_open(&diag, file), 0);
+	assert_int_equal(diag.text_size, 0);
+	diag_fini(&diag);
+	unlink(file);
+	rmdir(directory);
+}
+
 static void huge_file_is_refused_by_its_size(void **state)
 {
 	(void)state;
@@ -1551,6 +1568,7 @@ int main(void)
 		cmocka_unit_test(twenty_mistakes_are_found_in_one_pass_in_order),
 		cmocka_unit_test(of_many_complaints_the_first_of_the_file_are_kept),
 		cmocka_unit_test(file_that_cannot_be_read_is_one_complaint),
+		cmocka_unit_test(pipe_that_nobody_writes_to_is_an_empty_file),
 		cmocka_unit_test(huge_file_is_refused_by_its_size),
 		cmocka_unit_test(deep_nesting_is_refused_at_once),
 		cmocka_unit_test(nearest_name_is_near),
