@@ -73,7 +73,7 @@ fuzz:
 .PHONY: fuzzers
 fuzzers: $(FUZZ)
 
-## bench         the pipeline on memory, and tsuji beside the kernel router (root)
+## bench         the pipeline on memory, and tsuji beside the kernel; FULL=1: at length (root)
 bench:
 	$(Q)$(MAKE) --no-print-directory all benches
 	$(Q)tests/bench/run
