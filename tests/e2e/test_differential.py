@@ -145,7 +145,7 @@ def mask_times(frame, first, end):
     now = int(time.time() * 1000) % 86_400_000
     for at in range(first, min(end, len(frame)) - 3):
         value = int.from_bytes(frame[at:at + 4], "big")
-        if value and 0 <= (now - value) % 86_400_000 < 30_000:
+        if value and 0 <= (now - value) % 86_400_000 < 5_000:
             frame[at:at + 4] = b"TIME"
 
 
