@@ -43,7 +43,7 @@
 #define VERDICT_DROPS(DROP)                                                              \
 	DROP(DROP_ETH_SHORT, "eth-short", -1, 0, "shorter than an Ethernet header")      \
 	DROP(DROP_ETH_NOT_OURS, "eth-not-ours", -1, 0, "addressed to another station's MAC") \
-	DROP(DROP_BRIDGE_SOURCE, "bridge-source", -1, 0, "its source MAC is a group address or the router's own") \
+	DROP(DROP_BRIDGE_SOURCE, "bridge-source", -1, 0, "its source MAC is zero, a group, or the router's own") \
 	DROP(DROP_BRIDGE_RESERVED, "bridge-reserved", -1, 0, "addressed to 01:80:c2:00:00:0x, which no bridge forwards") \
 	DROP(DROP_BRIDGE_SAME_PORT, "bridge-same-port", -1, 0, "its destination is behind the port it came from") \
 	DROP(DROP_BRIDGE_ISOLATED, "bridge-isolated", -1, 0, "from one isolated port to another") \
