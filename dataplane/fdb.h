@@ -28,6 +28,7 @@ struct fdb_config {
 	uint32_t capacity; /* entries in all [131072] */
 	uint32_t port_max; /* learnt entries on one port [65536] */
 	uint8_t secret[16];
+	uint32_t *changes; /* one is added when an entry that fdb_quote() was told of is another; NULL: nobody quotes */
 };
 
 enum fdb_kind { FDB_LEARNT, FDB_STATIC, FDB_LOCAL };
@@ -56,6 +57,15 @@ enum fdb_learnt fdb_learn(struct fdb *fdb, uint16_t bridge, struct mac mac, uint
  */
 #define FDB_IS_LOCAL 0xfffe
 uint16_t fdb_lookup(struct fdb *fdb, uint16_t bridge, struct mac mac, uint64_t now_ns);
+
+/*
+ * Somebody will repeat, without asking here, that mac is behind port (flow.h): any change of
+ * that adds one to config.changes. False: it is not so, or not any more.
+ */
+bool fdb_quote(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port, uint64_t now_ns);
+/* So many frames were repeated from src on that port to dst: the one's age, the other's hits. */
+void fdb_note_repeated(struct fdb *fdb, uint16_t bridge, struct mac src, uint16_t port, struct mac dst,
+		       uint32_t n, uint64_t now_ns);
 
 /*
  * Forgets what is too old, a slice of the table per call: call it each turn; a whole pass
