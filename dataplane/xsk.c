@@ -458,6 +458,26 @@ static unsigned receive_queues(const char *name)
 	return n ? min_u32(n, XSK_QUEUES_MAX) : 1;
 }
 
+/* The cache's maps in the place of the gate's own. */
+static void gate_set_flow(struct xsk_port *port, const struct xsk_config *config)
+{
+	struct flow_maps maps = flow_lane_maps(config->flow);
+	struct gate_bpf *gate = port->gate;
+
+	if (bpf_map__reuse_fd(gate->maps.flow_head, maps.head) ||
+	    bpf_map__reuse_fd(gate->maps.flow_buckets, maps.buckets) ||
+	    bpf_map__reuse_fd(gate->maps.flow_ports, maps.ports))
+		return;
+	gate->rodata->flow_mask = maps.mask;
+	gate->rodata->flow_secret[0] = maps.secret[0];
+	gate->rodata->flow_secret[1] = maps.secret[1];
+	gate->rodata->port_number = config->number;
+	gate->rodata->shared_queues = port->n_queues > 1;
+#if !defined(__x86_64__) && !defined(__i386__)
+	gate->rodata->weak_order = 1;
+#endif
+}
+
 static int gate_load(struct xsk_port *port, const struct xsk_area *area,
 		     const struct xsk_config *config, struct xsk_error *error)
 {
@@ -472,6 +492,8 @@ static int gate_load(struct xsk_port *port, const struct xsk_area *area,
 		port->gate->rodata->bridged = config->bridged;
 		port->gate->rodata->generic = !port->native;
 		bpf_map__reuse_fd(port->gate->maps.punting, area->punting_fd);
+		if (see_skb && config->flow)
+			gate_set_flow(port, config);
 		if (gate_bpf__load(port->gate) == 0)
 			return 0;
 		gate_bpf__destroy(port->gate);
@@ -630,6 +652,8 @@ bool xsk_port_is_native(const struct xsk_port *port) { return port->native; }
 
 bool xsk_port_sees_checksums(const struct xsk_port *port) { return port->gate->rodata->see_skb; }
 
+bool xsk_port_repeats(const struct xsk_port *port) { return port->gate->rodata->flow_mask; }
+
 bool xsk_port_attached(const struct xsk_port *port)
 {
 	struct bpf_link_info info = {0};
@@ -662,6 +686,7 @@ void xsk_port_gate_counts(const struct xsk_port *port, struct xsk_gate_counts *c
 		counts->taken += load_shared(&c->taken);
 		counts->passed += load_shared(&c->passed);
 		counts->no_socket += load_shared(&c->no_socket);
+		counts->lost += load_shared(&c->lost);
 	}
 }
 
