@@ -191,7 +191,7 @@ struct udp_header {
 /* Of one entry, as it stood at one time. */
 struct decision {
 	struct flow_entry *entry;
-	__u32 link[3];
+	__u32 macs[3]; /* mac and from */
 	__u8 port_out, flags;
 	__u16 mtu;
 	__u32 src, dst;
@@ -221,9 +221,9 @@ static __always_inline int read_entry(struct flow_entry *e, const struct flow_ke
 	    once(e->key.word[0]) != key->word[0] || once(e->key.word[1]) != key->word[1])
 		return 0;
 	d->entry = e;
-	d->link[0] = once(*(__u32 *)&e->link[0]);
-	d->link[1] = once(*(__u32 *)&e->link[4]);
-	d->link[2] = once(*(__u32 *)&e->link[8]);
+	d->macs[0] = once(*(__u32 *)&e->mac[0]);
+	d->macs[1] = once(*(__u32 *)&e->mac[4]); /* two bytes of either */
+	d->macs[2] = once(*(__u32 *)&e->from[2]);
 	d->port_out = once(e->port_out);
 	d->flags = once(e->flags);
 	d->mtu = once(e->mtu);
@@ -374,8 +374,13 @@ static __always_inline void write_endpoints(struct ip_header *ip, void *end, con
 	}
 }
 
-static __always_inline int is_for_port(const __u8 *dst, const struct flow_port *port)
+/* Whether a frame that comes in at port is to be routed. */
+static __always_inline int is_for(struct xdp_md *ctx, const struct flow_port *port)
 {
+	const __u8 *dst = (void *)(long)ctx->data;
+
+	if (dst + sizeof(struct eth_header) > (const __u8 *)(long)ctx->data_end)
+		return 0;
 	return *(__u32 *)dst == *(__u32 *)port->mac && *(__u16 *)(dst + 4) == *(__u16 *)(port->mac + 4);
 }
 
@@ -387,7 +392,7 @@ static __always_inline int repeat_routed(struct xdp_md *ctx, const struct flow_h
 	__u32 ports = 0;
 
 	if ((void *)(ip + 1) > end || ((struct eth_header *)data)->type != bpf_htons(ETHERTYPE_IPV4) ||
-	    !is_for_port(data, &head->port[port_number & (FLOW_PORTS - 1)]))
+	    !is_for(ctx, &head->port[port_number & (FLOW_PORTS - 1)]))
 		return -1;
 	/* No options, no fragment, no padding, a hop left, and a header that is whole. */
 	__u32 total_len = bpf_ntohs(ip->total_len);
@@ -410,9 +415,14 @@ static __always_inline int repeat_routed(struct xdp_md *ctx, const struct flow_h
 				ports | FLOW_KEY_REST(port_number, protocol, FLOW_ROUTED)}};
 	if (!find_flow(&key, generation, &d) || total_len > d.mtu)
 		return -1;
-	*(__u32 *)data = d.link[0];
-	*(__u32 *)(data + 4) = d.link[1];
-	*(__u32 *)(data + 8) = d.link[2];
+	if (d.flags & FLOW_FROM &&
+	    (*(__u16 *)(data + 6) != (__u16)(d.macs[1] >> 16) || *(__u32 *)(data + 8) != d.macs[2]))
+		return -1;
+	const __u8 *source = head->port[d.port_out].mac;
+	*(__u32 *)data = d.macs[0];
+	*(__u16 *)(data + 4) = (__u16)d.macs[1];
+	*(__u16 *)(data + 6) = *(__u16 *)source;
+	*(__u32 *)(data + 8) = *(__u32 *)(source + 2);
 	ip->ttl--;
 	update(&ip->checksum, d.ip_change);
 	if (d.flags & FLOW_ENDPOINTS)
@@ -429,7 +439,8 @@ static __always_inline int repeat(struct xdp_md *ctx)
 
 	if (!head || !head->port[port_number & (FLOW_PORTS - 1)].on)
 		return -1;
-	return bridged ? repeat_bridged(ctx, head) : repeat_routed(ctx, head);
+	const struct flow_port *here = &head->port[port_number & (FLOW_PORTS - 1)];
+	return bridged && !is_for(ctx, here) ? repeat_bridged(ctx, head) : repeat_routed(ctx, head);
 }
 
 SEC("xdp")

@@ -80,7 +80,10 @@ struct flow_key {
 	((shared_u64)(port_in) << 32 | (shared_u64)(protocol) << 48 | (shared_u64)(kind) << 56)
 #define FLOW_KEY_PORT_IN ((shared_u64)0xffff << 32) /* the part that is not hashed */
 
-enum flow_flag { FLOW_ENDPOINTS = 1 }; /* addresses and ports are written, too */
+enum flow_flag {
+	FLOW_ENDPOINTS = 1, /* addresses and ports are written, too */
+	FLOW_FROM = 2,      /* only for frames from that MAC: a bridge has learnt it at this port */
+};
 
 /*
  * A decision that XDP repeats. User space writes all but the two counters, XDP these. An odd
@@ -91,7 +94,8 @@ struct flow_entry {
 	shared_u32 sequence;
 	shared_u32 generation; /* 0: empty */
 	struct flow_key key;
-	shared_u8 link[12];    /* routed: the new destination and source MAC */
+	shared_u8 mac[6];      /* routed: the new destination; the new source is port_out's */
+	shared_u8 from[6];     /* FLOW_FROM */
 	shared_u8 port_out, flags;
 	shared_u16 mtu;        /* of the outgoing port, in bytes of datagram */
 	/* As they lie on the wire: */
@@ -109,7 +113,7 @@ struct flow_bucket {
 };
 
 struct flow_port {
-	shared_u8 mac[6]; /* what a frame to be routed is addressed to */
+	shared_u8 mac[6]; /* what a routed frame is addressed to, and leaves from: a member's bridge's */
 	shared_u8 on;     /* frames that come in here are looked up */
 	shared_u8 reserved;
 };

@@ -218,6 +218,7 @@ static enum verdict go_up(const struct port *leg, struct packet *p)
 	if (above == DROP_BRIDGE_LOCAL)
 		return above;
 	p->port_in = leg->number;
+	p->from = packet_eth(p)->src;
 	if (mac_is_group(packet_eth(p)->dst))
 		p->flags |= PACKET_LINK_GROUP;
 	return above;

@@ -389,25 +389,41 @@ bool fdb_quote(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port, 
 	return so;
 }
 
-void fdb_note_repeated(struct fdb *fdb, uint16_t bridge, struct mac src, uint16_t port,
-		       struct mac dst, uint32_t n, uint64_t now_ns)
+void fdb_note_source(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port, uint64_t now_ns)
 {
-	uint64_t key = key_of(bridge, src);
+	uint64_t key = key_of(bridge, mac);
 	struct bucket *b = bucket_of(&fdb->buckets, key);
-	struct entry *e;
 
 	seqlock_take(&b->lock);
-	e = find(fdb, b, key);
+	struct entry *e = find(fdb, b, key);
 	if (e && place_allows(e->place, port) && place_ages(e->place))
 		store_release(&e->seen_ns, now_ns);
 	seqlock_release(&b->lock);
-	key = key_of(bridge, dst);
-	b = bucket_of(&fdb->buckets, key);
+}
+
+bool fdb_note_hits(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port, uint32_t n,
+		   uint64_t now_ns)
+{
+	uint64_t key = key_of(bridge, mac);
+	struct bucket *b = bucket_of(&fdb->buckets, key);
+
 	seqlock_take(&b->lock);
-	e = find(fdb, b, key);
-	if (e && !(e->place & FRESH))
+	struct entry *e = find(fdb, b, key);
+	bool there = e && now_ns < entry_due(fdb, e) && place_allows(e->place, port);
+	if (there && !(e->place & FRESH))
 		count_add(&e->hits, n);
 	seqlock_release(&b->lock);
+	return there;
+}
+
+uint16_t fdb_find(struct fdb *fdb, uint16_t bridge, struct mac mac, uint64_t now_ns)
+{
+	uint64_t key = key_of(bridge, mac);
+	struct entry seen, *e = look(fdb, bucket_of(&fdb->buckets, key), key, &seen);
+
+	if (!e || now_ns >= entry_due(fdb, &seen))
+		return PORT_NONE;
+	return place_kind(seen.place) == FDB_LOCAL ? FDB_IS_LOCAL : place_port(seen.place);
 }
 
 /*

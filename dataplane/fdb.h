@@ -63,9 +63,12 @@ uint16_t fdb_lookup(struct fdb *fdb, uint16_t bridge, struct mac mac, uint64_t n
  * that adds one to config.changes. False: it is not so, or not any more.
  */
 bool fdb_quote(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port, uint64_t now_ns);
-/* So many frames were repeated from src on that port to dst: the one's age, the other's hits. */
-void fdb_note_repeated(struct fdb *fdb, uint16_t bridge, struct mac src, uint16_t port, struct mac dst,
-		       uint32_t n, uint64_t now_ns);
+/* Frames from mac on that port were repeated: it has been seen, if that is where it is. */
+void fdb_note_source(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port, uint64_t now_ns);
+/* n frames to mac were repeated to that port: hits. False: it is not there any more. */
+bool fdb_note_hits(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port, uint32_t n, uint64_t now_ns);
+/* As fdb_lookup(), but no hit. */
+uint16_t fdb_find(struct fdb *fdb, uint16_t bridge, struct mac mac, uint64_t now_ns);
 
 /*
  * Forgets what is too old, a slice of the table per call: call it each turn; a whole pass

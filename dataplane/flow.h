@@ -38,16 +38,19 @@ struct flow_config {
 /* What a decision came from, for whoever accounts for its packets. */
 struct flow_note {
 	uint16_t port_in, port_out;
-	uint16_t bridge;         /* bridged: the leg's number; else PORT_NONE */
+	uint16_t bridge_in;      /* the leg's number, if it came in by a member; else PORT_NONE */
+	uint16_t bridge_out;     /* likewise if it leaves by one */
 	uint16_t filter_rule;    /* that let it pass, or RULE_NONE */
+	uint16_t neigh_port;     /* routed: the port or leg that next_hop is on */
 	uint32_t route;
 	uint32_t tables;         /* of whoever arms: which route and rule tables the numbers are of */
 	be32 next_hop;
 	struct session *session; /* NULL: none, or it has ended */
 	uint8_t direction;       /* of the session */
 	uint64_t idle_ns;        /* without packets for so long, it is not repeated any more */
-	struct mac src;          /* bridged: who sends */
-	struct mac dst;
+	struct mac src;          /* with bridge_in: who sends, as its bridge has learnt */
+	struct mac dst;          /* with bridge_out: whom its bridge knows to be behind port_out */
+	bool routed;             /* by address, rather than by MAC */
 };
 
 struct flow_cache;
@@ -64,8 +67,12 @@ uint32_t flow_begin(struct flow_cache *cache, uint64_t now_ns);
 /* Whether a flow from that port to that one could be repeated at all; quick. */
 bool flow_serves(const struct flow_cache *cache, uint16_t port_in, uint16_t port_out);
 bool flow_is_by_tuple(const struct flow_cache *cache);
-/* A packet of that flow came the long way. True: it should be armed. Cost: two or three cache lines. */
-bool flow_wants(struct flow_cache *cache, const struct flow_key *key, uint64_t now_ns);
+/*
+ * A packet of that flow came the long way. 0: it is not to be armed; else how many have come
+ * since it was armed last, FLOW_PATIENCE at most. Cost: two or three cache lines.
+ */
+#define FLOW_PATIENCE 15
+unsigned flow_wants(struct flow_cache *cache, const struct flow_key *key, uint64_t now_ns);
 /* What went by of that flow since its last report, before it is armed anew; false: nothing. */
 struct flow_report;
 bool flow_report_of(struct flow_cache *cache, const struct flow_key *key, struct flow_report *report);

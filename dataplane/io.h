@@ -21,6 +21,8 @@ struct io_ops {
 	unsigned (*tx)(struct io *io, struct packet *const *packets, unsigned n);
 	/* Once per turn: push what tx queued, take back completed frames, refill the receiver. */
 	void (*turn)(struct io *io);
+	/* True while something has come in that rx has not given out. */
+	bool (*unread)(struct io *io);
 	/* True while something queued still waits to be pushed. */
 	bool (*waits)(struct io *io);
 	/* tx takes packets whose checksum offload_leave() let be, and sees to it. */
@@ -39,6 +41,7 @@ static inline unsigned io_tx(struct io *io, struct packet *const *packets, unsig
 {
 	return io->ops->tx(io, packets, n);
 }
+static inline bool io_unread(struct io *io) { return io->ops->unread && io->ops->unread(io); }
 static inline void io_turn(struct io *io) { io->ops->turn(io); }
 static inline bool io_waits(struct io *io) { return io->ops->waits(io); }
 

@@ -59,20 +59,16 @@ void repeat_begin(struct repeat *r, const struct port_table *ports, struct fib *
 static bool is_watched(const struct port *port) { return port->mirror != PORT_NONE; }
 
 /* The entry for a frame that a bridge forwards as it is. */
-static bool offer_bridged(const struct port *in, const struct packet *p, struct repeat_offer *o)
+static void offer_bridged(const struct packet *p, struct repeat_offer *o)
 {
 	uint64_t first;
 	uint32_t next;
 
-	if (in->flags & PORT_NO_LEARNING)
-		return false;
 	memcpy(&first, p->data, sizeof(first));
 	memcpy(&next, p->data + sizeof(first), sizeof(next));
-	o->entry.key = (struct flow_key){{first, next | FLOW_KEY_REST(in->number, 0, FLOW_BRIDGED)}};
-	o->note.bridge = in->bridge;
+	o->entry.key = (struct flow_key){{first, next | FLOW_KEY_REST(p->wire, 0, FLOW_BRIDGED)}};
 	o->note.src = packet_eth(p)->src;
 	o->note.dst = packet_eth(p)->dst;
-	return true;
 }
 
 /* Of the header: the new addresses, and a hop less; raw words, whose sum does not mind. */
@@ -125,13 +121,25 @@ static uint64_t idle_of(const struct repeat *r, const struct session *s)
 	return min_u64(IDLE_NS, left_ns / 2);
 }
 
+/* Its own Ethernet header is the new one by now; who sent it is remembered by room bridge. */
+static void offer_macs(const struct packet *p, struct repeat_offer *o)
+{
+	memcpy(o->entry.mac, &p->decision.link.dst, sizeof(o->entry.mac));
+	o->note.dst = p->decision.link.dst;
+	if (o->note.bridge_in == PORT_NONE)
+		return;
+	o->entry.flags |= FLOW_FROM;
+	memcpy(o->entry.from, &p->from, sizeof(o->entry.from));
+	o->note.src = p->from;
+}
+
 static bool offer_routed(const struct repeat *r, const struct packet *p, struct repeat_offer *o)
 {
 	const struct decision *d = &p->decision;
 	const struct ip4_hdr *h = packet_ip4(p);
 	struct tuple from = {.src = h->src, .dst = h->dst};
 
-	if (d->route == ROUTE_NONE || ip4_is_fragment(h) || p->next)
+	if (ip4_is_fragment(h) || p->next || d->port_out == p->port_in)
 		return false;
 	o->entry.ip_change = HOP_LESS;
 	if (r->rules) {
@@ -147,36 +155,49 @@ static bool offer_routed(const struct repeat *r, const struct packet *p, struct 
 	o->entry.key = (struct flow_key){{
 		from.src.raw | (uint64_t)from.dst.raw << 32,
 		from.sport.raw | (uint32_t)from.dport.raw << 16 |
-			FLOW_KEY_REST(p->port_in, from.protocol, FLOW_ROUTED),
+			FLOW_KEY_REST(p->wire, from.protocol, FLOW_ROUTED),
 	}};
-	memcpy(o->entry.link, &d->link, sizeof(o->entry.link));
+	offer_macs(p, o);
 	o->note.route = d->route;
 	o->note.next_hop = d->next_hop;
 	o->note.filter_rule = p->filter_rule;
+	o->note.neigh_port = d->port_out;
 	return true;
+}
+
+/* The port whose wire p leaves by; NULL: none, or several. */
+static const struct port *wire_out(const struct repeat *r, const struct packet *p)
+{
+	const struct port *out = port_get(r->ports, p->decision.port_out);
+
+	if (out && port_is_leg(out))
+		out = port_get(r->ports, fdb_find(r->fdb, out->number, packet_eth(p)->dst, r->now_ns));
+	return out && out->up ? out : NULL;
 }
 
 void repeat_offer(struct repeat *r, const struct packet *p)
 {
-	uint16_t number = p->decision.port_out;
-
-	if (p->flags & NOT_OFFERED || p->wire != p->port_in || r->watched || r->n == REPEAT_OFFERS ||
-	    !flow_serves(r->cache, p->wire, number))
+	if (p->flags & NOT_OFFERED || r->watched || r->n == REPEAT_OFFERS)
 		return;
-	const struct port *in = port_get(r->ports, p->wire), *out = port_get(r->ports, number);
-	if (!in || !out || !out->up || is_watched(in) || is_watched(out))
+	const struct port *in = port_get(r->ports, p->wire), *out = wire_out(r, p);
+	if (!in || !out || !flow_serves(r->cache, in->number, out->number) || is_watched(in) ||
+	    is_watched(out) || in->flags & PORT_NO_LEARNING)
 		return;
 	struct repeat_offer *o = &r->offers[r->n];
 	*o = (struct repeat_offer){
-		.entry = {.port_out = (uint8_t)number, .mtu = out->mtu},
-		.note = {.port_in = p->wire, .port_out = number, .bridge = PORT_NONE,
-			 .filter_rule = RULE_NONE, .route = ROUTE_NONE, .tables = r->tables,
-			 .idle_ns = IDLE_NS},
+		.entry = {.port_out = (uint8_t)out->number, .mtu = out->mtu},
+		.note = {.port_in = in->number, .port_out = out->number, .bridge_in = in->bridge,
+			 .bridge_out = out->bridge, .routed = p->decision.route != ROUTE_NONE,
+			 .filter_rule = RULE_NONE, .tables = r->tables, .idle_ns = IDLE_NS},
 	};
-	bool bridged = in->bridge != PORT_NONE;
-	if ((bridged ? offer_bridged(in, p, o) : offer_routed(r, p, o)) &&
-	    flow_wants(r->cache, &o->entry.key, r->now_ns))
-		r->n++;
+	if (!o->note.routed)
+		offer_bridged(p, o);
+	else if (!offer_routed(r, p, o))
+		return;
+	else
+		o->entry.mtu = p->decision.mtu;
+	o->wanted = flow_wants(r->cache, &o->entry.key, r->now_ns);
+	r->n += o->wanted > 0;
 }
 
 /* -- arming ----------------------------------------------------------------------- */
@@ -186,8 +207,8 @@ static bool still_routed(const struct repeat *r, const struct repeat_offer *o)
 	const struct flow_note *note = &o->note;
 	struct mac mac;
 
-	memcpy(&mac, o->entry.link, sizeof(mac));
-	if (!neigh_quote(r->neigh, note->port_out, note->next_hop, mac))
+	memcpy(&mac, o->entry.mac, sizeof(mac));
+	if (!neigh_quote(r->neigh, note->neigh_port, note->next_hop, mac))
 		return false;
 	if (!note->session)
 		return true;
@@ -200,10 +221,25 @@ static bool still_routed(const struct repeat *r, const struct repeat_offer *o)
 	       session_quote(r->sessions, note->session);
 }
 
-static bool still_bridged(const struct repeat *r, const struct flow_note *note)
+/* Of the bridges that it comes from and goes to. */
+static bool stations_stay(const struct repeat *r, const struct flow_note *note)
 {
-	return fdb_quote(r->fdb, note->bridge, note->src, note->port_in, r->now_ns) &&
-	       fdb_quote(r->fdb, note->bridge, note->dst, note->port_out, r->now_ns);
+	if (note->bridge_in != PORT_NONE &&
+	    !fdb_quote(r->fdb, note->bridge_in, note->src, note->port_in, r->now_ns))
+		return false;
+	return note->bridge_out == PORT_NONE ||
+	       fdb_quote(r->fdb, note->bridge_out, note->dst, note->port_out, r->now_ns);
+}
+
+/*
+ * What still waits to be read from the port will leave after what is repeated from now on. So
+ * a flow is armed when nothing waits, but not put off for ever on a port that is never idle.
+ */
+static bool would_overtake(const struct repeat *r, const struct repeat_offer *o)
+{
+	const struct port *in = port_get(r->ports, o->note.port_in);
+
+	return o->wanted < FLOW_PATIENCE && in->io && io_unread(in->io);
 }
 
 static void account(struct repeat *r, const struct flow_report *report);
@@ -212,9 +248,9 @@ void repeat_arm(struct repeat *r)
 {
 	for (unsigned i = 0; i < r->n; i++) {
 		const struct repeat_offer *o = &r->offers[i];
-		bool bridged = o->note.bridge != PORT_NONE;
 		struct flow_report before;
-		if (bridged ? !still_bridged(r, &o->note) : !still_routed(r, o))
+		if (would_overtake(r, o) || !stations_stay(r, &o->note) ||
+		    (o->note.routed && !still_routed(r, o)))
 			continue;
 		if (flow_report_of(r->cache, &o->entry.key, &before))
 			account(r, &before);
@@ -240,17 +276,19 @@ static void account_routed(struct repeat *r, const struct flow_report *report)
 	if (note->session)
 		session_note_repeated(r->sessions, note->session, note->direction, report->packets,
 				      report->bytes, r->now_ns);
-	neigh_note_repeated(r->neigh, note->port_out, note->next_hop, r->now_ns);
+	neigh_note_repeated(r->neigh, note->neigh_port, note->next_hop, r->now_ns);
 }
 
-static void account_bridged(struct repeat *r, const struct flow_report *report)
+/* The ages of who sends, and the hits of who is sent to. */
+static void account_bridges(struct repeat *r, const struct flow_report *report)
 {
 	const struct flow_note *note = report->note;
 
-	fdb_note_repeated(r->fdb, note->bridge, note->src, note->port_in, note->dst,
-			  report->packets, r->now_ns);
+	if (note->bridge_in != PORT_NONE)
+		fdb_note_source(r->fdb, note->bridge_in, note->src, note->port_in, r->now_ns);
 	/* Too old, though not yet collected: it is to be flooded. */
-	if (!fdb_quote(r->fdb, note->bridge, note->dst, note->port_out, r->now_ns))
+	if (note->bridge_out != PORT_NONE &&
+	    !fdb_note_hits(r->fdb, note->bridge_out, note->dst, note->port_out, report->packets, r->now_ns))
 		flow_change(r->cache);
 }
 
@@ -259,10 +297,9 @@ static void account(struct repeat *r, const struct flow_report *report)
 	const struct flow_note *note = report->note;
 	struct port_stats *in = stats_port(r->stats, note->port_in);
 	struct port_stats *out = stats_port(r->stats, note->port_out);
-	bool bridged = note->bridge != PORT_NONE;
 	uint64_t bytes = report->bytes;
 
-	if (!bridged)
+	if (note->routed)
 		bytes += (uint64_t)report->packets * sizeof(struct eth_hdr);
 	count_add(&in->rx_packets, report->packets);
 	count_add(&in->rx_bytes, bytes);
@@ -270,9 +307,8 @@ static void account(struct repeat *r, const struct flow_report *report)
 	count_add(&out->tx_packets, report->packets);
 	count_add(&out->tx_bytes, bytes);
 	count_add(&out->flow_packets, report->packets);
-	if (bridged)
-		account_bridged(r, report);
-	else
+	account_bridges(r, report);
+	if (note->routed)
 		account_routed(r, report);
 }
 

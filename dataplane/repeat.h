@@ -8,8 +8,8 @@
  * armed together, after the turn has transmitted, so that what was decided first leaves first.
  * Not offered, because the gate would send each of their packets the long way: unfinished
  * checksums, options, fragments, floods, what the router made itself; nor what somebody watches
- * (a mirror, a trace), what comes or goes by a bridge's leg, what is learnt nowhere (a port with
- * learning off), and in rules what has no session: only TCP that is established and UDP are.
+ * (a mirror, a trace), what is learnt nowhere (a port with learning off), and in rules what has
+ * no session: only TCP that is established and UDP are.
  *
  * Thread: the worker's.
  */
@@ -30,6 +30,7 @@ struct repeat_offer {
 	struct flow_entry entry;
 	struct flow_note note;
 	uint64_t session_created_ns;
+	unsigned wanted;          /* flow_wants() */
 };
 
 /* Set by the pipeline: cache for good, the rest for a turn. Zero at first. */

@@ -388,11 +388,15 @@ static void release_flows(struct worker *w)
 		flow_release(w->pipeline.flows);
 }
 
+/* A member takes and sends routed frames under its bridge's MAC. */
 static void set_macs(struct worker *w, const struct port_table *ports)
 {
-	for (unsigned i = 0; w->pipeline.flows && i < ports->n_ports; i++)
-		if (ports->ports[i])
-			flow_set_mac(w->pipeline.flows, (uint16_t)i, ports->ports[i]->mac);
+	for (unsigned i = 0; w->pipeline.flows && i < ports->n_ports; i++) {
+		const struct port *port = ports->ports[i];
+		const struct port *leg = port ? port_get(ports, port->bridge) : NULL;
+		if (port)
+			flow_set_mac(w->pipeline.flows, (uint16_t)i, leg ? leg->mac : port->mac);
+	}
 }
 
 void worker_publish(struct worker *w, struct port_table *ports, struct fib *fib)

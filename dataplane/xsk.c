@@ -423,8 +423,19 @@ static void port_turn(struct io *io)
 
 static bool port_waits(struct io *io) { return queue_unsent(&((struct xsk_port *)io)->queues[0]); }
 
+/* The receiver's index as it stands: peeking would take the frames. */
+static bool port_unread(struct io *io)
+{
+	struct xsk_port *port = (struct xsk_port *)io;
+
+	for (unsigned i = 0; i < port->n_queues; i++)
+		if (load_shared(port->queues[i].rx.producer) != *port->queues[i].rx.consumer)
+			return true;
+	return false;
+}
+
 static const struct io_ops xsk_ops = {
-	.rx = port_rx, .tx = port_tx, .turn = port_turn, .waits = port_waits,
+	.rx = port_rx, .unread = port_unread, .tx = port_tx, .turn = port_turn, .waits = port_waits,
 };
 
 /* -- opening and closing a port --------------------------------------------------- */
