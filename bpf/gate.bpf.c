@@ -193,7 +193,7 @@ struct decision {
 	struct flow_entry *entry;
 	__u32 macs[3]; /* mac and from */
 	__u8 port_out, flags;
-	__u16 mtu;
+	__u16 mtu, waits_for;
 	__u32 src, dst;
 	__u16 sport, dport, ip_change, l4_change;
 };
@@ -212,7 +212,7 @@ static __always_inline void in_order(struct flow_entry *e)
 static __always_inline int read_entry(struct flow_entry *e, const struct flow_key *key,
 				      __u32 generation, struct decision *d)
 {
-	__u32 sequence = once(e->sequence);
+	__u16 sequence = once(e->sequence);
 
 	if (e->key.word[1] != key->word[1] || e->key.word[0] != key->word[0])
 		return 0;
@@ -227,6 +227,7 @@ static __always_inline int read_entry(struct flow_entry *e, const struct flow_ke
 	d->port_out = once(e->port_out);
 	d->flags = once(e->flags);
 	d->mtu = once(e->mtu);
+	d->waits_for = once(e->waits_for);
 	d->src = once(e->src);
 	d->dst = once(e->dst);
 	d->sport = once(e->sport);
@@ -254,6 +255,25 @@ static __always_inline int find_flow(const struct flow_key *key, __u32 generatio
 		hash >>= 32;
 	}
 	return 0;
+}
+
+/*
+ * Whether this packet would overtake others of its flow, which are still on their way through
+ * user space. If so it goes that way, too, and the next one waits for it.
+ */
+static __always_inline int would_overtake(struct xdp_md *ctx, const struct decision *d)
+{
+	struct gate_counters *count = &counters[ctx->rx_queue_index & (QUEUES - 1)];
+	__u16 behind = (__u16)once(count->done) - d->waits_for;
+
+	if (!d->waits_for)
+		return 0;
+	if (!(d->waits_for & FLOW_WAITS_FIRST) && (behind & FLOW_WAITS_NUMBER) <= FLOW_WAITS_NUMBER / 2) {
+		once(d->entry->waits_for) = 0;
+		return 0;
+	}
+	once(d->entry->waits_for) = FLOW_WAITS | ((count->taken + 1) & FLOW_WAITS_NUMBER);
+	return 1;
 }
 
 static __always_inline void count_flow(struct flow_entry *e, __u32 bytes)
@@ -311,7 +331,7 @@ static __always_inline int repeat_bridged(struct xdp_md *ctx, const struct flow_
 	if (!find_flow(&key, once(head->generation), &d))
 		return -1;
 	__u32 len = end - data;
-	if (len > d.mtu + sizeof(struct eth_header) + VLAN_LEN)
+	if (len > d.mtu + sizeof(struct eth_header) + VLAN_LEN || would_overtake(ctx, &d))
 		return -1;
 	count_flow(d.entry, len);
 	return leave(ctx, &d);
@@ -417,6 +437,8 @@ static __always_inline int repeat_routed(struct xdp_md *ctx, const struct flow_h
 		return -1;
 	if (d.flags & FLOW_FROM &&
 	    (*(__u16 *)(data + 6) != (__u16)(d.macs[1] >> 16) || *(__u32 *)(data + 8) != d.macs[2]))
+		return -1;
+	if (would_overtake(ctx, &d))
 		return -1;
 	const __u8 *source = head->port[d.port_out].mac;
 	*(__u32 *)data = d.macs[0];

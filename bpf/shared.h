@@ -53,6 +53,7 @@ struct gate_counters {
 	shared_u64 taken;     /* to an AF_XDP socket */
 	shared_u64 passed;    /* not ours: left to the kernel */
 	shared_u64 no_socket; /* ours, but no socket on that queue: left to the kernel */
+	shared_u64 done;      /* of those taken: have left again, or were lost; written by user space */
 	shared_u64 lost;      /* repeated by the flow cache, but the port it leaves by is gone */
 };
 
@@ -86,12 +87,23 @@ enum flow_flag {
 };
 
 /*
+ * An entry waits until the last packet of its flow that went the long way is done with; it is
+ * known by its number among those the gate has taken on that queue, as far as a ring reaches.
+ */
+enum {
+	FLOW_WAITS = 0x8000,
+	FLOW_WAITS_FIRST = 0x4000, /* none has come by since it was armed */
+	FLOW_WAITS_NUMBER = 0x3fff,
+};
+
+/*
  * A decision that XDP repeats. User space writes all but the two counters, XDP these. An odd
  * sequence: it is being written; one that has moved: what was read is void. It holds while
  * its generation is that of the head.
  */
 struct flow_entry {
-	shared_u32 sequence;
+	shared_u16 sequence;
+	shared_u16 waits_for;  /* 0: nothing; FLOW_WAITS with the number of a packet; XDP's, too */
 	shared_u32 generation; /* 0: empty */
 	struct flow_key key;
 	shared_u8 mac[6];      /* routed: the new destination; the new source is port_out's */

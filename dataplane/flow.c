@@ -6,8 +6,8 @@
  * in memory that programs do not see, stands what only the worker needs: its state, its note,
  * the counters at the last look. Places in use are listed, so that a sweep costs what is used.
  *
- * A *door* remembers one flow for each of its slots and counts its packets, so that the second
- * one is known for what it is; others overwrite it.
+ * A *door* remembers one flow for each of its slots, so that the second packet of a flow is
+ * known for what it is; others overwrite it.
  *
  * Where changes come so often that nothing is repeated for long (a station that flaps, say),
  * arming is work for nothing: past a bound of changes in a tenth of a second nothing is armed
@@ -21,7 +21,6 @@
 #define SWEEP_SLICE  2048             /* places looked at in a turn: some tens of microseconds */
 #define CHANGES_MAX  32               /* in a tenth of a second */
 #define DOOR_SLOTS   65536u
-#define DOOR_COUNT   15u              /* the bits of a slot that count; the others are the flow's */
 
 enum place_state { EMPTY, ARMED, DRAINING };
 
@@ -164,52 +163,33 @@ bool flow_is_by_tuple(const struct flow_cache *cache)
 	return load_shared(&cache->config.head->by_tuple);
 }
 
-static uint32_t *door_of(const struct flow_cache *cache, uint64_t hash)
-{
-	return &cache->door[hash >> 16 & (DOOR_SLOTS - 1)];
-}
-
-/* The flow's packet number at the door, as far as the door remembers. */
-static unsigned knock(struct flow_cache *cache, uint64_t hash)
-{
-	uint32_t *slot = door_of(cache, hash), print = (uint32_t)(hash >> 32) & ~DOOR_COUNT;
-	uint32_t n = (*slot & ~DOOR_COUNT) == print ? *slot & DOOR_COUNT : 0;
-
-	n += n < FLOW_PATIENCE;
-	*slot = print | n;
-	return n;
-}
-
-unsigned flow_wants(struct flow_cache *cache, const struct flow_key *key, uint64_t now_ns)
+bool flow_wants(struct flow_cache *cache, const struct flow_key *key, uint64_t now_ns)
 {
 	uint64_t hash = hash_of(cache, key);
 	struct choice c = choices(cache, hash);
-	bool room = false, known = false;
+	bool room = false;
 
 	if (unlikely(now_ns < cache->quiet_until_ns || load_shared(&cache->n_holds)))
-		return 0;
+		return false;
 	for (unsigned i = 0; i < ARRAY_SIZE(c.place); i++) {
 		if (cache->places[c.place[i]].state == EMPTY)
 			room = true;
 		else if (key_equal(&entry_of(cache, c.place[i])->key, key))
-			known = true;
-		if (known && holds(cache, c.place[i]))
-			return 0;
-		if (known)
-			break;
+			return !holds(cache, c.place[i]);
 	}
-	if (!room && !known)
-		return 0;
-	unsigned n = knock(cache, hash);
-	return n > 1 || known ? n : 0;
+	if (!room)
+		return false;
+	uint32_t *slot = &cache->door[hash >> 16 & (DOOR_SLOTS - 1)];
+	uint32_t print = (uint32_t)(hash >> 32) | 1;
+	bool seen = *slot == print;
+	*slot = print;
+	return seen;
 }
-
-static_assert(FLOW_PATIENCE <= DOOR_COUNT, "it counts so far");
 
 /* All of e but what XDP writes. Readers that began before see the sequence move. */
 static void entry_write(struct flow_entry *e, const struct flow_entry *from, uint32_t generation)
 {
-	store_shared(&e->sequence, e->sequence + 1);
+	store_shared(&e->sequence, (uint16_t)(e->sequence + 1));
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	e->key = from->key;
 	memcpy(e->mac, from->mac, sizeof(e->mac));
@@ -223,8 +203,9 @@ static void entry_write(struct flow_entry *e, const struct flow_entry *from, uin
 	e->dport = from->dport;
 	e->ip_change = from->ip_change;
 	e->l4_change = from->l4_change;
+	e->waits_for = FLOW_WAITS | FLOW_WAITS_FIRST;
 	e->generation = generation;
-	store_release(&e->sequence, e->sequence + 1);
+	store_release(&e->sequence, (uint16_t)(e->sequence + 1));
 }
 
 /* The place for a flow: its own, or an empty one; UINT32_MAX: none. */
@@ -262,7 +243,6 @@ bool flow_arm(struct flow_cache *cache, const struct flow_entry *entry, const st
 	p->state = ARMED;
 	p->since_ns = now_ns;
 	entry_write(e, entry, generation);
-	*door_of(cache, hash_of(cache, &entry->key)) &= ~DOOR_COUNT;
 	if (cache->next_ns == UINT64_MAX)
 		store_shared(&cache->next_ns, now_ns + SWEEP_NS);
 	count_add(&cache->n_armed, 1);
@@ -316,6 +296,9 @@ static void look(struct flow_cache *cache, uint32_t place, uint64_t now_ns, stru
 	}
 	if (report->packets)
 		p->since_ns = now_ns;
+	/* It has had its time to pause. */
+	if (load_shared(&entry_of(cache, place)->waits_for))
+		store_shared(&entry_of(cache, place)->waits_for, 0);
 	if (!holds(cache, place) || now_ns - p->since_ns >= p->note.idle_ns)
 		drain(cache, place, now_ns);
 }

@@ -15,6 +15,11 @@
  * of flows larger than the cache has some that are fast and others that are not. A flow gets
  * in with its second packet, so that a flood of single ones changes nothing.
  *
+ * An armed flow is handed over once nothing of it is on its way through user space any more, so
+ * that no packet overtakes another: the gate can tell by the numbers of those it took and those
+ * that are done with (entry.waits_for). A flow that never pauses for so long is handed over at
+ * the next sweep all the same: then what is in the ring, 2,048 packets at most, may be overtaken.
+ *
  * What a flow came from is in its note, which is handed back with each count. The table itself
  * does not look at it but for the session.
  *
@@ -67,12 +72,8 @@ uint32_t flow_begin(struct flow_cache *cache, uint64_t now_ns);
 /* Whether a flow from that port to that one could be repeated at all; quick. */
 bool flow_serves(const struct flow_cache *cache, uint16_t port_in, uint16_t port_out);
 bool flow_is_by_tuple(const struct flow_cache *cache);
-/*
- * A packet of that flow came the long way. 0: it is not to be armed; else how many have come
- * since it was armed last, FLOW_PATIENCE at most. Cost: two or three cache lines.
- */
-#define FLOW_PATIENCE 15
-unsigned flow_wants(struct flow_cache *cache, const struct flow_key *key, uint64_t now_ns);
+/* A packet of that flow came the long way. True: it should be armed. Cost: two or three cache lines. */
+bool flow_wants(struct flow_cache *cache, const struct flow_key *key, uint64_t now_ns);
 /* What went by of that flow since its last report, before it is armed anew; false: nothing. */
 struct flow_report;
 bool flow_report_of(struct flow_cache *cache, const struct flow_key *key, struct flow_report *report);

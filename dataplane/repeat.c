@@ -196,8 +196,7 @@ void repeat_offer(struct repeat *r, const struct packet *p)
 		return;
 	else
 		o->entry.mtu = p->decision.mtu;
-	o->wanted = flow_wants(r->cache, &o->entry.key, r->now_ns);
-	r->n += o->wanted > 0;
+	r->n += flow_wants(r->cache, &o->entry.key, r->now_ns);
 }
 
 /* -- arming ----------------------------------------------------------------------- */
@@ -231,17 +230,6 @@ static bool stations_stay(const struct repeat *r, const struct flow_note *note)
 	       fdb_quote(r->fdb, note->bridge_out, note->dst, note->port_out, r->now_ns);
 }
 
-/*
- * What still waits to be read from the port will leave after what is repeated from now on. So
- * a flow is armed when nothing waits, but not put off for ever on a port that is never idle.
- */
-static bool would_overtake(const struct repeat *r, const struct repeat_offer *o)
-{
-	const struct port *in = port_get(r->ports, o->note.port_in);
-
-	return o->wanted < FLOW_PATIENCE && in->io && io_unread(in->io);
-}
-
 static void account(struct repeat *r, const struct flow_report *report);
 
 void repeat_arm(struct repeat *r)
@@ -249,7 +237,7 @@ void repeat_arm(struct repeat *r)
 	for (unsigned i = 0; i < r->n; i++) {
 		const struct repeat_offer *o = &r->offers[i];
 		struct flow_report before;
-		if (would_overtake(r, o) || !stations_stay(r, &o->note) ||
+		if (!stations_stay(r, &o->note) ||
 		    (o->note.routed && !still_routed(r, o)))
 			continue;
 		if (flow_report_of(r->cache, &o->entry.key, &before))

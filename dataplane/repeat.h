@@ -30,7 +30,6 @@ struct repeat_offer {
 	struct flow_entry entry;
 	struct flow_note note;
 	uint64_t session_created_ns;
-	unsigned wanted;          /* flow_wants() */
 };
 
 /* Set by the pipeline: cache for good, the rest for a turn. Zero at first. */

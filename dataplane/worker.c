@@ -126,6 +126,9 @@ static unsigned turn(struct worker *w)
 	for (unsigned i = 0; i < ports->n_ports; i++)
 		if (ports->ports[i] && ports->ports[i]->io)
 			io_turn(ports->ports[i]->io);
+	for (unsigned i = 0; i < ports->n_ports; i++)
+		if (ports->ports[i] && ports->ports[i]->io)
+			io_done(ports->ports[i]->io);
 	pipeline_sent(&w->pipeline);
 	count_add(&w->stats->turns, 1);
 	return n;

@@ -62,6 +62,8 @@ struct xsk_queue {
 	struct xsk_socket *socket;
 	uint32_t posted; /* frames with the receiver: fill ring, kernel, RX ring */
 	uint32_t sent;   /* frames with the transmitter, not completed */
+	uint64_t n_read;
+	uint64_t lost;   /* by the kernel, on the way from the gate to here; written by control */
 	uint64_t seen_full, seen_empty, seen_dropped; /* at the last xsk_port_refresh_stats() */
 };
 
@@ -310,6 +312,7 @@ static unsigned queue_rx(struct xsk_port *port, struct xsk_queue *q, struct pack
 	if (n)
 		xsk_ring_cons__release(&q->rx, n);
 	q->posted -= n;
+	q->n_read += n;
 	/* Now, not after the turn: what arrives while these are worked on needs frames too. */
 	queue_refill(port, q);
 	return n;
@@ -423,19 +426,19 @@ static void port_turn(struct io *io)
 
 static bool port_waits(struct io *io) { return queue_unsent(&((struct xsk_port *)io)->queues[0]); }
 
-/* The receiver's index as it stands: peeking would take the frames. */
-static bool port_unread(struct io *io)
+/* For the gate, which hands a flow over to the flow cache when nothing of it is on the way here. */
+static void port_done(struct io *io)
 {
 	struct xsk_port *port = (struct xsk_port *)io;
 
-	for (unsigned i = 0; i < port->n_queues; i++)
-		if (load_shared(port->queues[i].rx.producer) != *port->queues[i].rx.consumer)
-			return true;
-	return false;
+	for (unsigned i = 0; i < port->n_queues; i++) {
+		struct xsk_queue *q = &port->queues[i];
+		store_release(&port->gate->bss->counters[i].done, q->n_read + load_shared(&q->lost));
+	}
 }
 
 static const struct io_ops xsk_ops = {
-	.rx = port_rx, .unread = port_unread, .tx = port_tx, .turn = port_turn, .waits = port_waits,
+	.rx = port_rx, .done = port_done, .tx = port_tx, .turn = port_turn, .waits = port_waits,
 };
 
 /* -- opening and closing a port --------------------------------------------------- */
@@ -712,6 +715,7 @@ void xsk_port_refresh_stats(struct xsk_port *port)
 		count_add(&port->stats->rx_ring_full, s.rx_ring_full - q->seen_full);
 		count_add(&port->stats->rx_fill_empty, s.rx_fill_ring_empty_descs - q->seen_empty);
 		count_add(&port->stats->rx_too_long, s.rx_dropped - q->seen_dropped);
+		store_shared(&q->lost, s.rx_ring_full + s.rx_dropped);
 		q->seen_dropped = s.rx_dropped;
 		q->seen_full = s.rx_ring_full;
 		q->seen_empty = s.rx_fill_ring_empty_descs;
