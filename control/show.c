@@ -76,7 +76,8 @@ static void put_counters(const struct router *router, json_t *row, const struct 
 	json_object_set_new(row, "gate_passed", number(rp->gate_passed + gate.passed));
 	json_object_set_new(row, "socket_packets", number(by_socket(now) - by_socket(base)));
 	COUNTER(flow_packets);
-	COUNTER(flow_lost);
+	json_object_set_new(row, "flow_lost",
+			    number(load_shared(&now->flow_lost) - base->flow_lost + gate.lost));
 	COUNTER(gso_calls);
 	COUNTER(gso_packets);
 	COUNTER(gso_errors);
