@@ -40,6 +40,7 @@ struct flow_cache {
 	uint32_t *list;       /* places in use */
 	uint32_t n_listed;
 	uint32_t swept;       /* of the list, in this sweep */
+	uint32_t looked;      /* at places, in this turn */
 	bool sweeping;
 	uint64_t next_ns;     /* of the next sweep */
 	uint32_t sweep_asked; /* what control had asked when this sweep began */
@@ -324,11 +325,13 @@ bool flow_next_report(struct flow_cache *cache, uint64_t now_ns, struct flow_rep
 		return false;
 	/* Somebody waits: to the end, at once. */
 	bool hurry = cache->sweep_asked != cache->settled;
-	for (unsigned n = 0; cache->swept && (hurry || n < SWEEP_SLICE); n++) {
+	while (cache->swept && (hurry || cache->looked < SWEEP_SLICE)) {
+		cache->looked++;
 		look(cache, cache->list[--cache->swept], now_ns, report);
 		if (report->packets)
 			return true;
 	}
+	cache->looked = 0;
 	if (!cache->swept)
 		sweep_ends(cache, now_ns);
 	return false;

@@ -657,6 +657,24 @@ static void settle_of_an_empty_cache_is_answered(void **unused)
 	assert_false(flow_is_settled(cache, second + 1));
 }
 
+/* A turn that accounts for everything at once would keep packets waiting for milliseconds. */
+static void sweep_looks_at_a_slice_in_a_turn_however_many_have_something_to_report(void **unused)
+{
+	const uint32_t n = 3 * SLICE / 2, armed = arm_many(n);
+	unsigned reports = 0, turns = 0;
+
+	(void)unused;
+	now_ns += DRAIN_NS;
+	for (; reports < armed; turns++) {
+		unsigned in_turn = account();
+		assert_true(in_turn <= SLICE);
+		reports += in_turn;
+		assert_true(turns < 10);
+		assert_true(reports == armed || flow_next(cache) == 0);
+	}
+	expect_many_seen(n);
+}
+
 static void counters_that_wrap_are_reported_right(void **unused)
 {
 	(void)unused;
@@ -952,6 +970,7 @@ int main(void)
 		flow_test(sweep_waits_for_its_time),
 		flow_test(settle_reports_all_at_once),
 		flow_test(settle_of_an_empty_cache_is_answered),
+		flow_test(sweep_looks_at_a_slice_in_a_turn_however_many_have_something_to_report),
 		flow_test(counters_that_wrap_are_reported_right),
 		flow_test(random_sequence_agrees_with_a_naive_twin),
 	};
