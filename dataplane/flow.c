@@ -116,14 +116,18 @@ static void list_remove(struct flow_cache *cache, uint32_t place)
 	store_shared(&cache->n_listed, cache->n_listed - 1);
 }
 
-/* What has been counted since the last look. */
-static void read_counters(struct place *p, const struct flow_entry *e, struct flow_report *report)
+/*
+ * What has been counted since the last look; false: nothing. XDP counts a packet, then its
+ * bytes, and a look may fall between the two: either may come alone.
+ */
+static bool read_counters(struct place *p, const struct flow_entry *e, struct flow_report *report)
 {
 	uint32_t packets = load_acquire(&e->packets), bytes = load_shared(&e->bytes);
 
 	*report = (struct flow_report){&p->note, packets - p->seen_packets, bytes - p->seen_bytes};
 	p->seen_packets = packets;
 	p->seen_bytes = bytes;
+	return report->packets || report->bytes;
 }
 
 static void drain(struct flow_cache *cache, uint32_t place, uint64_t now_ns)
@@ -257,8 +261,7 @@ bool flow_report_of(struct flow_cache *cache, const struct flow_key *key, struct
 		const struct flow_entry *e = entry_of(cache, c.place[i]);
 		if (p->state == EMPTY || !key_equal(&e->key, key))
 			continue;
-		read_counters(p, e, report);
-		return report->packets;
+		return read_counters(p, e, report);
 	}
 	return false;
 }
@@ -280,23 +283,24 @@ void flow_forget(struct flow_cache *cache, const struct flow_key *key, bool ende
 
 /* -- what was repeated -------------------------------------------------------------- */
 
-/* Looks at one place, and moves it on in its life. */
-static void look(struct flow_cache *cache, uint32_t place, uint64_t now_ns, struct flow_report *report)
+/* Looks at one place, and moves it on in its life. True: there is something to report. */
+static bool look(struct flow_cache *cache, uint32_t place, uint64_t now_ns, struct flow_report *report)
 {
 	struct place *p = &cache->places[place];
+	bool counted = read_counters(p, entry_of(cache, place), report);
 
-	read_counters(p, entry_of(cache, place), report);
 	if (p->state == DRAINING) {
 		if (now_ns - p->since_ns < SWEEP_NS)
-			return;
+			return counted;
 		p->state = EMPTY;
 		list_remove(cache, place);
-		return;
+		return counted;
 	}
-	if (report->packets)
+	if (counted)
 		p->since_ns = now_ns;
 	if (!holds(cache, place) || now_ns - p->since_ns >= p->note.idle_ns)
 		drain(cache, place, now_ns);
+	return counted;
 }
 
 /* A sweep goes down the list, so that what takes the place of one that leaves was seen before. */
@@ -327,8 +331,7 @@ bool flow_next_report(struct flow_cache *cache, uint64_t now_ns, struct flow_rep
 	bool hurry = cache->sweep_asked != cache->settled;
 	while (cache->swept && (hurry || cache->looked < SWEEP_SLICE)) {
 		cache->looked++;
-		look(cache, cache->list[--cache->swept], now_ns, report);
-		if (report->packets)
+		if (look(cache, cache->list[--cache->swept], now_ns, report))
 			return true;
 	}
 	cache->looked = 0;
