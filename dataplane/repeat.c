@@ -143,6 +143,7 @@ static bool offer_routed(const struct repeat *r, const struct packet *p, struct 
 		o->note.direction = p->direction;
 		o->note.idle_ns = idle_of(r, p->session);
 		o->session_created_ns = p->session->created_ns;
+		o->session_state = p->session->state;
 	}
 	o->entry.key = (struct flow_key){{
 		from.src.raw | (uint64_t)from.dst.raw << 32,
@@ -191,12 +192,13 @@ static bool still_routed(const struct repeat *r, const struct repeat_offer *o)
 		return false;
 	if (!note->session)
 		return true;
-	/* The place it was at may be another session's meanwhile. */
+	/* Until it is quoted nobody tells that its place is another's, or its state another. */
 	const struct tuple *t = &note->session->tuple[note->direction];
 	uint64_t word = t->src.raw | (uint64_t)t->dst.raw << 32;
 	uint32_t ports = t->sport.raw | (uint32_t)t->dport.raw << 16;
 	return note->session->created_ns == o->session_created_ns &&
-	       word == o->entry.key.word[0] && ports == (uint32_t)o->entry.key.word[1] &&
+	       note->session->state == o->session_state && word == o->entry.key.word[0] &&
+	       ports == (uint32_t)o->entry.key.word[1] &&
 	       session_quote(r->sessions, note->session);
 }
 

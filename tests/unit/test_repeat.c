@@ -793,6 +793,27 @@ static void tcp_fins_of_both_end_the_repeating(void **unused)
 	expect_same_accounts();
 }
 
+/* The state in which it was offered may be over when it is armed, at the end of the turn. */
+static void state_changed_in_the_turn_of_the_offer_is_not_armed(void **unused)
+{
+	struct world *both[] = {with, without};
+
+	(void)unused;
+	use_rules(true, true);
+	struct bytes b = shake_hands(1000), back = reply(RST);
+	pass(&b); /* the next is wanted */
+	wait_ns(NS_PER_S);
+	flow_change(with->pipeline.flows);
+	for (unsigned n = 0; n < 2; n++) {
+		assert_true(world_arrive(both[n], b.port, b.at, b.len, 0));
+		assert_true(world_arrive(both[n], back.port, back.at, back.len, 0));
+		world_turn(both[n]);
+	}
+	expect_same_sent();
+	assert_false(pass(&b)); /* it is this that restores the session */
+	expect_same_accounts();
+}
+
 static void udp_first_answer_is_told(void **unused)
 {
 	struct bytes b = udp(R0, "192.168.1.2", "192.168.0.2", 1000, 2000, 10);
@@ -1437,6 +1458,7 @@ int main(void)
 		repeat_test(tcp_without_its_beginning_in_sight_is_new_until_both_have_spoken),
 		repeat_test(tcp_reset_is_told_and_a_later_segment_restores),
 		repeat_test(tcp_fins_of_both_end_the_repeating),
+		repeat_test(state_changed_in_the_turn_of_the_offer_is_not_armed),
 		repeat_test(udp_first_answer_is_told),
 		repeat_test(session_that_is_flushed_is_void_at_once),
 		repeat_test(session_that_expires_takes_its_flow_with_it),
