@@ -398,7 +398,7 @@ void fdb_note_repeated(struct fdb *fdb, uint16_t bridge, struct mac src, uint16_
 
 	seqlock_take(&b->lock);
 	e = find(fdb, b, key);
-	if (e && place_allows(e->place, port) && place_ages(e->place))
+	if (e && place_allows(e->place, port))
 		store_release(&e->seen_ns, now_ns);
 	seqlock_release(&b->lock);
 	key = key_of(bridge, dst);

@@ -1202,6 +1202,21 @@ static void station_deleted_or_flushed_voids(void **unused)
 	expect_same_accounts();
 }
 
+static void static_station_is_seen_by_what_is_repeated(void **unused)
+{
+	struct bytes b = repeat_bridged();
+
+	(void)unused;
+	both_fdb_add(R4, R4, FDB_STATIC);
+	both_fdb_add(R5, R5, FDB_STATIC);
+	expect_repeated(b);
+	for (unsigned s = 0; s < 20; s++) {
+		wait_ns(NS_PER_S);
+		assert_true(pass(&b));
+	}
+	expect_same_accounts(); /* ages, too */
+}
+
 static void station_that_becomes_static_or_the_routers_voids(void **unused)
 {
 	struct bytes b = repeat_bridged();
@@ -1477,6 +1492,7 @@ int main(void)
 		repeat_test(station_that_moves_voids),
 		repeat_test(station_that_expires_voids),
 		repeat_test(station_deleted_or_flushed_voids),
+		repeat_test(static_station_is_seen_by_what_is_repeated),
 		repeat_test(station_that_becomes_static_or_the_routers_voids),
 		repeat_test(random_routed_frames_leave_as_the_twin_sends_them),
 		repeat_test(random_filtered_frames_leave_as_the_twin_sends_them),
