@@ -389,6 +389,12 @@ bool fdb_quote(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port, 
 	return so;
 }
 
+void fdb_revoke(struct fdb *fdb)
+{
+	if (fdb->config.changes)
+		__atomic_fetch_add(fdb->config.changes, 1, __ATOMIC_ACQ_REL);
+}
+
 void fdb_note_repeated(struct fdb *fdb, uint16_t bridge, struct mac src, uint16_t port,
 		       struct mac dst, uint32_t n, uint64_t now_ns)
 {

@@ -63,6 +63,8 @@ uint16_t fdb_lookup(struct fdb *fdb, uint16_t bridge, struct mac mac, uint64_t n
  * that adds one to config.changes. False: it is not so, or not any more.
  */
 bool fdb_quote(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port, uint64_t now_ns);
+/* What was quoted is void although no entry has changed: a port was blocked, say. */
+void fdb_revoke(struct fdb *fdb);
 /* So many frames were repeated from src on that port to dst: the one's age, the other's hits. */
 void fdb_note_repeated(struct fdb *fdb, uint16_t bridge, struct mac src, uint16_t port, struct mac dst,
 		       uint32_t n, uint64_t now_ns);

@@ -1231,6 +1231,25 @@ static void station_that_becomes_static_or_the_routers_voids(void **unused)
 	expect_not_offered(b);
 }
 
+static void station_on_a_port_that_loop_guard_blocks_is_not_repeated(void **unused)
+{
+	struct bytes b = repeat_bridged();
+
+	(void)unused;
+	both_fdb_add(R4, R4, FDB_STATIC);
+	both_fdb_add(R6, R5, FDB_STATIC); /* not flushed when its port is blocked */
+	expect_repeated(b);
+	for (unsigned i = 0; i < 40; i++) { /* one that flaps between r5 and r6 */
+		struct bytes flap = bridged(R5, 9, R4, 8, 60);
+		flap.port = i % 2 ? R5 : R6;
+		pass(&flap);
+		wait_ns(100 * NS_PER_MS);
+		pass(&b);
+	}
+	assert_true(with->pipeline.bridge.blocked_until_ns[R6] > with->now_ns);
+	expect_same_accounts();
+}
+
 /* -- thousands of frames, against the twin
  * --------------------------------------------------------- */
 
@@ -1494,6 +1513,7 @@ int main(void)
 		repeat_test(station_deleted_or_flushed_voids),
 		repeat_test(static_station_is_seen_by_what_is_repeated),
 		repeat_test(station_that_becomes_static_or_the_routers_voids),
+		repeat_test(station_on_a_port_that_loop_guard_blocks_is_not_repeated),
 		repeat_test(random_routed_frames_leave_as_the_twin_sends_them),
 		repeat_test(random_filtered_frames_leave_as_the_twin_sends_them),
 		repeat_test(random_translated_frames_leave_as_the_twin_sends_them),
