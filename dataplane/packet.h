@@ -72,6 +72,7 @@ struct packet {
 	uint8_t direction;    /* enum session_direction */
 	uint8_t state;        /* enum filter_state */
 	uint16_t filter_rule; /* that let it pass, or RULE_NONE */
+	bool sum_completed;   /* it came PACKET_PARTIAL or PACKET_UNKNOWN, and has been completed */
 	bool tcp_sum_right;   /* its TCP checksum is right for certain, once completed: offload.c saw a right beginning */
 };
 static_assert(sizeof(struct packet) <= 2 * CACHE_LINE, "two cache lines at most");

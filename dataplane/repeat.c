@@ -161,7 +161,7 @@ void repeat_offer(struct repeat *r, const struct packet *p)
 {
 	uint16_t number = p->decision.port_out;
 
-	if (p->flags & NOT_OFFERED || p->wire != p->port_in || r->watched || r->n == REPEAT_OFFERS ||
+	if (p->flags & NOT_OFFERED || p->sum_completed || p->wire != p->port_in || r->watched || r->n == REPEAT_OFFERS ||
 	    !flow_serves(r->cache, p->wire, number))
 		return;
 	const struct port *in = port_get(r->ports, p->wire), *out = port_get(r->ports, number);

@@ -709,6 +709,25 @@ static void traced_is_void_at_once_and_not_offered(void **unused)
 	pcap_close(pcap);
 }
 
+static void unfinished_sum_is_not_offered(void **unused)
+{
+	struct bytes b = udp(R0, "192.168.1.2", "192.168.0.2", 1, 2, 30);
+	struct ip4_hdr *h = ip_of(&b);
+
+	(void)unused;
+	udp_of(&b)->checksum.raw = csum_fold(csum_pseudo(h->src, h->dst, PROTO_UDP, 38));
+	for (unsigned nat = 0; nat < 2; nat++) {
+		if (nat)
+			use_rules(true, false);
+		for (unsigned i = 0; i < 4; i++) {
+			assert_true(world_arrive(with, R0, b.at, b.len, PACKET_UNKNOWN));
+			world_turn(with);
+			assert_int_equal(counts().armed, 0);
+		}
+	}
+	world_forget(with);
+}
+
 /* -- with rules
  * ------------------------------------------------------------------------------------- */
 
@@ -1487,6 +1506,7 @@ int main(void)
 		repeat_test(port_that_does_not_serve_is_not_offered),
 		repeat_test(mirrored_in_or_out_is_not_offered),
 		repeat_test(traced_is_void_at_once_and_not_offered),
+		repeat_test(unfinished_sum_is_not_offered),
 		repeat_test(icmp_in_rules_is_not_offered),
 		repeat_test(tcp_is_offered_once_it_is_established),
 		repeat_test(tcp_without_its_beginning_in_sight_is_new_until_both_have_spoken),
