@@ -104,6 +104,7 @@ static void block(struct room *room, const struct port *leg, struct bridge_flap 
 	count_add(&b->n_blocked, 1);
 	store_shared(&state->blocked_until_ns[found.high], room->now_ns + BLOCK_NS);
 	fdb_flush(room->fdb, leg->number, found.high, false);
+	fdb_revoke(room->fdb); /* static stations stay, but nothing passes there */
 	/* Without that port things look different: the others count from the beginning. */
 	for (unsigned i = 0; i < ARRAY_SIZE(state->flaps); i++)
 		if (state->flaps[i].bridge == leg->number)

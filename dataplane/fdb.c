@@ -389,6 +389,12 @@ bool fdb_quote(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port, 
 	return so;
 }
 
+void fdb_revoke(struct fdb *fdb)
+{
+	if (fdb->config.changes)
+		__atomic_fetch_add(fdb->config.changes, 1, __ATOMIC_ACQ_REL);
+}
+
 void fdb_note_source(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port, uint64_t now_ns)
 {
 	uint64_t key = key_of(bridge, mac);
@@ -396,7 +402,7 @@ void fdb_note_source(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t 
 
 	seqlock_take(&b->lock);
 	struct entry *e = find(fdb, b, key);
-	if (e && place_allows(e->place, port) && place_ages(e->place))
+	if (e && place_allows(e->place, port))
 		store_release(&e->seen_ns, now_ns);
 	seqlock_release(&b->lock);
 }
@@ -410,7 +416,7 @@ bool fdb_note_hits(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t po
 	seqlock_take(&b->lock);
 	struct entry *e = find(fdb, b, key);
 	bool there = e && now_ns < entry_due(fdb, e) && place_allows(e->place, port);
-	if (there && !(e->place & FRESH))
+	if (e && !(e->place & FRESH)) /* also if it has moved since */
 		count_add(&e->hits, n);
 	seqlock_release(&b->lock);
 	return there;

@@ -63,6 +63,8 @@ uint16_t fdb_lookup(struct fdb *fdb, uint16_t bridge, struct mac mac, uint64_t n
  * that adds one to config.changes. False: it is not so, or not any more.
  */
 bool fdb_quote(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port, uint64_t now_ns);
+/* What was quoted is void although no entry has changed: a port was blocked, say. */
+void fdb_revoke(struct fdb *fdb);
 /* Frames from mac on that port were repeated: it has been seen, if that is where it is. */
 void fdb_note_source(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port, uint64_t now_ns);
 /* n frames to mac were repeated to that port: hits. False: it is not there any more. */

@@ -40,6 +40,7 @@ struct flow_cache {
 	uint32_t *list;       /* places in use */
 	uint32_t n_listed;
 	uint32_t swept;       /* of the list, in this sweep */
+	uint32_t looked;      /* at places, in this turn */
 	bool sweeping;
 	uint64_t next_ns;     /* of the next sweep */
 	uint32_t sweep_asked; /* what control had asked when this sweep began */
@@ -115,14 +116,18 @@ static void list_remove(struct flow_cache *cache, uint32_t place)
 	store_shared(&cache->n_listed, cache->n_listed - 1);
 }
 
-/* What has been counted since the last look. */
-static void read_counters(struct place *p, const struct flow_entry *e, struct flow_report *report)
+/*
+ * What has been counted since the last look; false: nothing. XDP counts a packet, then its
+ * bytes, and a look may fall between the two: either may come alone.
+ */
+static bool read_counters(struct place *p, const struct flow_entry *e, struct flow_report *report)
 {
 	uint32_t packets = load_acquire(&e->packets), bytes = load_shared(&e->bytes);
 
 	*report = (struct flow_report){&p->note, packets - p->seen_packets, bytes - p->seen_bytes};
 	p->seen_packets = packets;
 	p->seen_bytes = bytes;
+	return report->packets || report->bytes;
 }
 
 static void drain(struct flow_cache *cache, uint32_t place, uint64_t now_ns)
@@ -258,8 +263,7 @@ bool flow_report_of(struct flow_cache *cache, const struct flow_key *key, struct
 		const struct flow_entry *e = entry_of(cache, c.place[i]);
 		if (p->state == EMPTY || !key_equal(&e->key, key))
 			continue;
-		read_counters(p, e, report);
-		return report->packets;
+		return read_counters(p, e, report);
 	}
 	return false;
 }
@@ -281,26 +285,27 @@ void flow_forget(struct flow_cache *cache, const struct flow_key *key, bool ende
 
 /* -- what was repeated -------------------------------------------------------------- */
 
-/* Looks at one place, and moves it on in its life. */
-static void look(struct flow_cache *cache, uint32_t place, uint64_t now_ns, struct flow_report *report)
+/* Looks at one place, and moves it on in its life. True: there is something to report. */
+static bool look(struct flow_cache *cache, uint32_t place, uint64_t now_ns, struct flow_report *report)
 {
 	struct place *p = &cache->places[place];
+	bool counted = read_counters(p, entry_of(cache, place), report);
 
-	read_counters(p, entry_of(cache, place), report);
 	if (p->state == DRAINING) {
 		if (now_ns - p->since_ns < SWEEP_NS)
-			return;
+			return counted;
 		p->state = EMPTY;
 		list_remove(cache, place);
-		return;
+		return counted;
 	}
-	if (report->packets)
+	if (counted)
 		p->since_ns = now_ns;
 	/* It has had its time to pause. */
 	if (load_shared(&entry_of(cache, place)->waits_for))
 		store_shared(&entry_of(cache, place)->waits_for, 0);
 	if (!holds(cache, place) || now_ns - p->since_ns >= p->note.idle_ns)
 		drain(cache, place, now_ns);
+	return counted;
 }
 
 /* A sweep goes down the list, so that what takes the place of one that leaves was seen before. */
@@ -329,11 +334,12 @@ bool flow_next_report(struct flow_cache *cache, uint64_t now_ns, struct flow_rep
 		return false;
 	/* Somebody waits: to the end, at once. */
 	bool hurry = cache->sweep_asked != cache->settled;
-	for (unsigned n = 0; cache->swept && (hurry || n < SWEEP_SLICE); n++) {
-		look(cache, cache->list[--cache->swept], now_ns, report);
-		if (report->packets)
+	while (cache->swept && (hurry || cache->looked < SWEEP_SLICE)) {
+		cache->looked++;
+		if (look(cache, cache->list[--cache->swept], now_ns, report))
 			return true;
 	}
+	cache->looked = 0;
 	if (!cache->swept)
 		sweep_ends(cache, now_ns);
 	return false;

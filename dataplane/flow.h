@@ -90,7 +90,7 @@ void flow_forget(struct flow_cache *cache, const struct flow_key *key, bool ende
 
 struct flow_report {
 	const struct flow_note *note; /* valid until the next call of any function here */
-	uint32_t packets, bytes;
+	uint32_t packets, bytes; /* of a packet whose bytes are counted late, these come alone */
 };
 /*
  * The next flow of which packets went by since its last report; false: none, for now. Each is

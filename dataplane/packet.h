@@ -73,6 +73,7 @@ struct packet {
 	uint8_t state;        /* enum filter_state */
 	uint16_t filter_rule; /* that let it pass, or RULE_NONE */
 	struct mac from;      /* its source's, if it came up by a leg: set by room bridge */
+	bool sum_completed;   /* it came PACKET_PARTIAL or PACKET_UNKNOWN, and has been completed */
 	bool tcp_sum_right;   /* its TCP checksum is right for certain, once completed: offload.c saw a right beginning */
 };
 static_assert(sizeof(struct packet) <= 2 * CACHE_LINE, "two cache lines at most");

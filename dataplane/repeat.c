@@ -151,6 +151,7 @@ static bool offer_routed(const struct repeat *r, const struct packet *p, struct 
 		o->note.direction = p->direction;
 		o->note.idle_ns = idle_of(r, p->session);
 		o->session_created_ns = p->session->created_ns;
+		o->session_state = p->session->state;
 	}
 	o->entry.key = (struct flow_key){{
 		from.src.raw | (uint64_t)from.dst.raw << 32,
@@ -177,7 +178,7 @@ static const struct port *wire_out(const struct repeat *r, const struct packet *
 
 void repeat_offer(struct repeat *r, const struct packet *p)
 {
-	if (p->flags & NOT_OFFERED || r->watched || r->n == REPEAT_OFFERS)
+	if (p->flags & NOT_OFFERED || p->sum_completed || r->watched || r->n == REPEAT_OFFERS)
 		return;
 	const struct port *in = port_get(r->ports, p->wire), *out = wire_out(r, p);
 	if (!in || !out || !flow_serves(r->cache, in->number, out->number) || is_watched(in) ||
@@ -211,12 +212,13 @@ static bool still_routed(const struct repeat *r, const struct repeat_offer *o)
 		return false;
 	if (!note->session)
 		return true;
-	/* The place it was at may be another session's meanwhile. */
+	/* Until it is quoted nobody tells that its place is another's, or its state another. */
 	const struct tuple *t = &note->session->tuple[note->direction];
 	uint64_t word = t->src.raw | (uint64_t)t->dst.raw << 32;
 	uint32_t ports = t->sport.raw | (uint32_t)t->dport.raw << 16;
 	return note->session->created_ns == o->session_created_ns &&
-	       word == o->entry.key.word[0] && ports == (uint32_t)o->entry.key.word[1] &&
+	       note->session->state == o->session_state && word == o->entry.key.word[0] &&
+	       ports == (uint32_t)o->entry.key.word[1] &&
 	       session_quote(r->sessions, note->session);
 }
 

@@ -30,6 +30,7 @@ struct repeat_offer {
 	struct flow_entry entry;
 	struct flow_note note;
 	uint64_t session_created_ns;
+	uint8_t session_state; /* it is armed in that state or not at all */
 };
 
 /* Set by the pipeline: cache for good, the rest for a turn. Zero at first. */
