@@ -12,6 +12,7 @@
 #include "demo.h"
 #include "grammar.h"
 #include "lab.h"
+#include "pktgen.h"
 
 #define VERSION "0.1"
 
@@ -73,6 +74,11 @@ static int run_demo(int argc, char **argv, const struct options *options)
 static int run_bench(int argc, char **argv, const struct options *options)
 {
 	return options->netns ? refuse_netns(argv[0]) : bench_main(argc, argv, options->json);
+}
+
+static int run_pktgen(int argc, char **argv, const struct options *options)
+{
+	return pktgen_main(argc, argv, options);
 }
 
 static int run_help(int argc, char **argv, const struct options *options);
@@ -185,6 +191,18 @@ static const struct command {
 	 "  --quick      a round of the essential, in half a minute instead of five\n"
 	 "  --seconds    of each measurement; 0.5 if left out\n"
 	 "  -o           writes everything that was measured to FILE, as JSON\n"},
+	{"pktgen", "send UDP through a router by the kernel's generator", run_pktgen,
+	 "usage: tsuji pktgen -i INTERFACE [-n NETNS] --to ADDRESS [--size BYTES] [--flows N]\n"
+	 "              [--rate PPS] [--count N] [--seconds S] [--dry-run]\n"
+	 "Sets up pktgen (modprobe pktgen) for the route to ADDRESS: the MAC of the next hop, a new\n"
+	 "skb for each frame where the kernel can (flag !SHARED); not where generic XDP would get\n"
+	 "them, which panics some kernels. Then sends, and takes everything down again.\n"
+	 "  -i           the interface that sends\n"
+	 "  --size       of a frame, without its check sequence; 60 if left out\n"
+	 "  --flows      pairs of UDP ports; 256 if left out\n"
+	 "  --rate       frames per second; as many as can be made if left out\n"
+	 "  --count, --seconds    when it ends; else an interrupt ends it\n"
+	 "  --dry-run    prints what would be written to /proc/net/pktgen, as a script\n"},
 	{"help", NULL, run_help, "usage: tsuji help [COMMAND]\n"},
 };
 
