@@ -13,8 +13,11 @@
 #include "bench_latency.h"
 #include "bench_progress.h"
 #include "bench_report.h"
+#include "bench_schema.h"
+#include "bench_search.h"
 #include "bench_tcp.h"
 #include "lab.h"
+#include "pktgen.h"
 #include "probe.h"
 #include "table.h"
 
@@ -29,12 +32,19 @@
 #define SECONDS		0.5
 #define SECONDS_MIN	0.02
 #define SECONDS_MAX	600.0
+#define SECONDS_QUICK	0.2
+#define CEILING		1.15 /* of a search: times the rate under overload */
+#define LOAD_MIN_PPS	10000
+#define LOAD_PPS	3	   /* its place among the further values */
 #define LAB_COST_S	0.6	   /* building one and taking it down */
 #define PROBED_POOL	(32 << 20) /* bytes: the frames of one tsuji as shipped */
 #define TOOL_TIMEOUT_MS 5000
 
 struct bench_options {
 	bool quick;
+	bool schema;
+	bool any_source;
+	enum bench_source source; /* unless any_source */
 	double seconds;
 	const char *file; /* NULL: none */
 };
@@ -51,16 +61,24 @@ struct bench {
 
 /* -- one measurement -- */
 
-static int measure_latency(const struct bench *bench, const struct bench_lab *lab,
+/* What is measured for whom, and in which round. */
+struct turn {
+	const struct bench_case *c;
+	enum bench_contender contender;
+	unsigned round;
+};
+
+static int measure_latency(const struct bench *bench, const struct bench_lab *lab, int router_cpu,
 			   struct bench_sample *sample, struct refusal *why)
 {
 	struct bench_latency latency;
 
-	if (bench_latency(lab, bench->report.settings.seconds, &latency, why))
+	if (bench_latency(lab, bench->report.settings.seconds, router_cpu, &latency, why))
 		return -1;
 	if (!latency.n)
 		return refusal_set(why, REFUSED_FAILED, "no answer came back");
-	*sample = (struct bench_sample){true, latency.p50_us, {latency.p90_us, latency.p99_us}};
+	*sample = (struct bench_sample){
+		true, latency.p50_us, {latency.p90_us, latency.p99_us, latency.p999_us}};
 	return 0;
 }
 
@@ -77,7 +95,7 @@ static int measure_rate(const struct bench *bench, struct bench_lab *lab,
 			const struct bench_case *c, struct bench_sample *sample,
 			struct refusal *why)
 {
-	const struct bench_load load = {c->flows, c->size, bench->report.settings.seconds};
+	const struct bench_load load = {c->flows, c->size, bench->report.settings.seconds, 0};
 	struct bench_rate *rate = bench_lab_rate(lab, why);
 	struct bench_rate_figures figures;
 
@@ -89,6 +107,62 @@ static int measure_rate(const struct bench *bench, struct bench_lab *lab,
 	*sample = (struct bench_sample){
 		true, figures.received_pps, {figures.made_pps, figures.cpu_s_per_million}};
 	return 0;
+}
+
+/*
+ * Halves between nothing and what got through under overload, and a little more: there is less
+ * to do for those that lose nothing.
+ */
+static int measure_lossfree(const struct bench *bench, struct bench_lab *lab,
+			    const struct turn *turn, struct bench_sample *sample,
+			    struct refusal *why)
+{
+	const struct bench_sample *overload = bench_report_sibling(
+		&bench->report, turn->c, BENCH_RATE, turn->contender, turn->round);
+	struct bench_load load = {turn->c->flows, turn->c->size,
+				  BENCH_TRIAL(bench->report.settings.seconds), 0};
+	struct bench_rate *rate = bench_lab_rate(lab, why);
+	struct bench_search search;
+	struct bench_trial trial;
+
+	if (!rate || !overload || !overload->valid)
+		return rate ? refusal_set(why, REFUSED_FAILED, "its rate is not known") : -1;
+	bench_search_begin(&search, overload->value * CEILING, BENCH_RESOLUTION, BENCH_TRIES);
+	while (bench_search_next(&search, &load.pps)) {
+		if (bench_rate_try(rate, &load, bench->stop_fd, &trial, why))
+			return -1;
+		bench_search_judge(&search, trial.made, trial.made_pps, trial.received);
+	}
+	*sample =
+		(struct bench_sample){true, search.best, {search.high - search.low, search.trials}};
+	return 0;
+}
+
+/* At half of what it takes without a loss; where that is nothing, at next to nothing. */
+static int measure_loaded(const struct bench *bench, struct bench_lab *lab, const struct turn *turn,
+			  struct bench_sample *sample, struct refusal *why)
+{
+	const struct bench_sample *lossfree = bench_report_sibling(
+		&bench->report, turn->c, BENCH_LOSSFREE, turn->contender, turn->round);
+	struct bench_load load = {turn->c->flows, turn->c->size, 0, LOAD_MIN_PPS};
+	struct bench_rate *rate = bench_lab_rate(lab, why);
+
+	if (!rate || !lossfree || !lossfree->valid)
+		return rate ? refusal_set(why, REFUSED_FAILED, "its loss-free rate is not known")
+			    : -1;
+	if (lossfree->value / 2 > load.pps)
+		load.pps = lossfree->value / 2;
+	if (bench_rate_load(rate, &load, why))
+		return -1;
+	struct refusal failed;
+	double made_pps;
+	int code = measure_latency(bench, lab, bench->report.settings.cpus.worker, sample, why);
+	int ended = bench_rate_unload(rate, &made_pps, &failed);
+	sample->more[LOAD_PPS] = made_pps;
+	if (!code && ended)
+		*why = failed;
+	sample->valid = !code && !ended;
+	return sample->valid ? 0 : -1;
 }
 
 static int measure_sessions(const struct bench *bench, struct bench_lab *lab,
@@ -103,16 +177,24 @@ static int measure_sessions(const struct bench *bench, struct bench_lab *lab,
 	return sample->valid ? 0 : refusal_set(why, REFUSED_FAILED, "no new session got through");
 }
 
-static int measure(const struct bench *bench, struct bench_lab *lab, const struct bench_case *c,
+static int measure(const struct bench *bench, struct bench_lab *lab, const struct turn *turn,
 		   struct bench_sample *sample, struct refusal *why)
 {
-	switch (c->measure) {
+	const struct bench_cpus *cpus = &bench->report.settings.cpus;
+
+	switch (turn->c->measure) {
 	case BENCH_LATENCY:
-		return measure_latency(bench, lab, sample, why);
+		return measure_latency(bench, lab, cpus->generator, sample, why);
+	case BENCH_APART:
+		return measure_latency(bench, lab, cpus->worker, sample, why);
 	case BENCH_TCP:
 		return measure_tcp(bench, lab, sample, why);
 	case BENCH_RATE:
-		return measure_rate(bench, lab, c, sample, why);
+		return measure_rate(bench, lab, turn->c, sample, why);
+	case BENCH_LOSSFREE:
+		return measure_lossfree(bench, lab, turn, sample, why);
+	case BENCH_LOADED:
+		return measure_loaded(bench, lab, turn, sample, why);
 	case BENCH_SESSIONS:
 		return measure_sessions(bench, lab, sample, why);
 	case BENCH_MEASURES:
@@ -147,8 +229,8 @@ static int build_labs(struct bench *bench, enum bench_path path)
 		const struct bench_place place = {.path = path,
 						  .contender = c,
 						  .directory = bench->directory,
-						  .generator_cpu = cpus->generator,
-						  .worker_cpu = cpus->worker,
+						  .cpus = cpus,
+						  .source = bench->report.settings.source,
 						  .programs = bench->programs,
 						  .stop_fd = bench->stop_fd};
 		if (!needs(bench, path, c))
@@ -171,7 +253,7 @@ static int measure_case(struct bench *bench, unsigned index, unsigned round)
 	const struct bench_report *report = &bench->report;
 	const struct bench_case *c = &report->cases[index];
 	struct refusal why;
-	char what[96];
+	char what[128];
 
 	bench_case_title(c, what, sizeof(what));
 	for (unsigned i = 0; i < BENCH_CONTENDERS; i++) {
@@ -181,7 +263,8 @@ static int measure_case(struct bench *bench, unsigned index, unsigned round)
 			continue;
 		bench_progress_say(&bench->progress, "round %u of %u: %s: %s", round + 1,
 				   report->settings.rounds, what, title);
-		if (measure(bench, &bench->labs[contender], c,
+		const struct turn turn = {c, contender, round};
+		if (measure(bench, &bench->labs[contender], &turn,
 			    bench_report_sample(report, index, contender, round), &why))
 			complain(bench, what, title, &why);
 		if (process_interrupted(bench->stop_fd))
@@ -268,11 +351,25 @@ static int need_all(void)
 	return code ? code : need_tool("iperf3", "--version", "iperf3");
 }
 
+/* The kernel's own generator where there is one: its figures are the easiest to compare. */
+static int choose_source(struct bench_options *options)
+{
+	if (options->any_source)
+		options->source = pktgen_exists() ? BENCH_PKTGEN : BENCH_LIVE_FRAMES;
+	if (options->source != BENCH_PKTGEN || pktgen_exists())
+		return 0;
+	fprintf(stderr, "tsuji: this kernel has no pktgen, or it is not loaded\n"
+			"hint: modprobe pktgen; or --generator xdp\n");
+	return REFUSED_MACHINE;
+}
+
 /* -- the command -- */
 
 static int usage(const char *complaint)
 {
-	fprintf(stderr, "tsuji: %s\nhint: tsuji bench [--quick] [--seconds S] [-o FILE]\n",
+	fprintf(stderr,
+		"tsuji: %s\nhint: tsuji bench [--quick] [--seconds S] [--generator xdp|pktgen] [-o "
+		"FILE]\n",
 		complaint);
 	return REFUSED_CONFIG;
 }
@@ -285,25 +382,51 @@ static bool read_seconds(const char *text, double *seconds)
 	return text && end != text && !*end && *seconds >= SECONDS_MIN && *seconds <= SECONDS_MAX;
 }
 
+static bool read_source(const char *text, struct bench_options *options)
+{
+	options->any_source = false;
+	options->source = text && !strcmp(text, "pktgen") ? BENCH_PKTGEN : BENCH_LIVE_FRAMES;
+	return options->source == BENCH_PKTGEN || (text && !strcmp(text, "xdp"));
+}
+
 static int read_options(int argc, char **argv, struct bench_options *options)
 {
-	*options = (struct bench_options){.seconds = SECONDS};
+	*options = (struct bench_options){.any_source = true};
 	for (int i = 1; i < argc; i++) {
 		const char *next = argv[i + 1]; /* NULL after the last */
 		if (!strcmp(argv[i], "--quick")) {
 			options->quick = true;
+		} else if (!strcmp(argv[i], "--schema")) {
+			options->schema = true;
 		} else if (!strcmp(argv[i], "--seconds")) {
 			i++;
 			if (!read_seconds(next, &options->seconds))
 				return usage("--seconds wants a number from 0.02 to 600");
+		} else if (!strcmp(argv[i], "--generator")) {
+			i++;
+			if (!read_source(next, options))
+				return usage("--generator wants xdp or pktgen");
 		} else if (!strcmp(argv[i], "-o") && next && !options->file) {
 			options->file = next;
 			i++;
 		} else {
-			return usage("bench takes --quick, --seconds and one -o FILE");
+			return usage("bench takes --quick, --seconds, --generator, --schema and "
+				     "one -o FILE");
 		}
 	}
+	if (options->seconds <= 0)
+		options->seconds = options->quick ? SECONDS_QUICK : SECONDS;
 	return 0;
+}
+
+static int print_schema(void)
+{
+	json_t *schema = bench_schema();
+	int code = schema && !json_dumpf(schema, stdout, JSON_INDENT(1)) ? 0 : REFUSED_FAILED;
+
+	putchar('\n');
+	json_decref(schema);
+	return code;
 }
 
 /* Opened before minutes are spent, emptied only when there is something to write. */
@@ -382,10 +505,14 @@ int bench_main(int argc, char **argv, bool json)
 	int code = read_options(argc, argv, &options);
 
 	signal(SIGPIPE, SIG_IGN); /* a reader that goes away must not leave labs behind */
+	if (!code && options.schema)
+		return print_schema();
 	code = code ? code : need_all();
+	code = code ? code : choose_source(&options);
 	if (code)
 		return code;
 	struct bench_settings settings = {.quick = options.quick,
+					  .source = options.source,
 					  .seconds = options.seconds,
 					  .rounds = options.quick ? 1 : ROUNDS};
 	if (bench_cpus_find(&settings.cpus) || bench_report_init(&bench.report, &settings) ||

@@ -79,7 +79,8 @@ static const struct {
 			  "lanes: {transmit: socket, flow-cache: off}\n"},
 	[BENCH_BURST] = {"tsuji-burst", "tsuji, burst lane",
 			 "lanes: {transmit: burst, flow-cache: off}\n"},
-	[BENCH_TSUJI] = {"tsuji", "tsuji, as shipped", ""},
+	[BENCH_C] = {"tsuji-c", "tsuji, all through C", "lanes: {flow-cache: off}\n"},
+	[BENCH_CACHE] = {"tsuji-flow-cache", "tsuji, flow cache", "lanes: {flow-cache: on}\n"},
 };
 static_assert(ARRAY_SIZE(contenders) == BENCH_CONTENDERS, "a name for each contender");
 
@@ -203,7 +204,8 @@ int bench_contender_start(struct bench_lab *lab, struct refusal *why)
 		return bench_lab_script(lab, lab->router, works[lab->place.path].script, NULL, why);
 	case BENCH_SOCKET:
 	case BENCH_BURST:
-	case BENCH_TSUJI:
+	case BENCH_C:
+	case BENCH_CACHE:
 		return start_tsuji(lab, why);
 	case BENCH_GENERATOR:
 	case BENCH_CONTENDERS:

@@ -17,13 +17,11 @@
 
 int bench_cpus_find(struct bench_cpus *cpus)
 {
-	cpu_set_t set;
-
-	if (sched_getaffinity(0, sizeof(set), &set))
-		return -errno;
 	*cpus = (struct bench_cpus){0};
+	if (sched_getaffinity(0, sizeof(cpus->usable), &cpus->usable))
+		return -errno;
 	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		if (!CPU_ISSET(cpu, &set))
+		if (!CPU_ISSET(cpu, &cpus->usable))
 			continue;
 		if (cpus->n == 0)
 			cpus->generator = cpu;
@@ -34,18 +32,21 @@ int bench_cpus_find(struct bench_cpus *cpus)
 	return 0;
 }
 
-static int pin(pid_t thread, int cpu)
+static void set_of(int cpu, cpu_set_t *set)
+{
+	CPU_ZERO(set);
+	CPU_SET(cpu, set);
+}
+
+void bench_cpu_pin(int cpu)
 {
 	cpu_set_t set;
 
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	return sched_setaffinity(thread, sizeof(set), &set) ? -errno : 0;
+	set_of(cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
 }
 
-void bench_cpu_pin(int cpu) { pin(0, cpu); }
-
-int bench_cpu_pin_process(pid_t pid, int cpu)
+static int keep_to(pid_t pid, const cpu_set_t *set)
 {
 	const struct dirent *entry;
 	char path[64];
@@ -56,10 +57,29 @@ int bench_cpu_pin_process(pid_t pid, int cpu)
 	if (!threads)
 		return -errno;
 	while (!code && (entry = readdir(threads)))
-		if (entry->d_name[0] != '.')
-			code = pin((pid_t)atoi(entry->d_name), cpu);
+		if (entry->d_name[0] != '.' &&
+		    sched_setaffinity((pid_t)atoi(entry->d_name), sizeof(*set), set))
+			code = -errno;
 	closedir(threads);
 	return code;
+}
+
+int bench_cpu_pin_process(pid_t pid, int cpu)
+{
+	cpu_set_t set;
+
+	set_of(cpu, &set);
+	return keep_to(pid, &set);
+}
+
+void bench_cpu_unpin(const struct bench_cpus *cpus)
+{
+	sched_setaffinity(0, sizeof(cpus->usable), &cpus->usable);
+}
+
+void bench_cpu_unpin_process(pid_t pid, const struct bench_cpus *cpus)
+{
+	keep_to(pid, &cpus->usable);
 }
 
 /* proc(5), /proc/stat: user, nice and system, then idle and waiting, then irq and softirq. */
@@ -74,6 +94,13 @@ double bench_cpu_busy_s(void)
 	if (f)
 		fclose(f);
 	return n == 7 ? (t[0] + t[1] + t[2] + t[5] + t[6]) / (double)sysconf(_SC_CLK_TCK) : 0;
+}
+
+double bench_cpu_load(void)
+{
+	double load;
+
+	return getloadavg(&load, 1) == 1 ? load : 0;
 }
 
 char *bench_cpu_model(char *buf, size_t size)

@@ -9,7 +9,6 @@
  * A namespace's name holds our process's number, so that nobody else's is ever touched.
  */
 #include "bench_lab.h"
-#include "bench_cpu.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -175,8 +174,8 @@ struct bench_rate *bench_lab_rate(struct bench_lab *lab, struct refusal *why)
 	struct bench_ends ends = {
 		.from_netns = lab->from, .from_if = "e0", .from = lab->from_address,
 		.to_netns = alone ? lab->router : lab->to, .to_ifs = alone ? "r0" : "e0",
-		.to = lab->to_address, .cpu = lab->place.generator_cpu,
-		.destinations = lab->place.path == BENCH_BRIDGED,
+		.to = lab->to_address, .cpu = lab->place.cpus->generator,
+		.destinations = lab->place.path == BENCH_BRIDGED, .source = lab->place.source,
 	};
 
 	config_parse_mac(is_wire(&lab->place) ? TO_MAC : R0_MAC, &ends.to_mac);
@@ -184,7 +183,7 @@ struct bench_rate *bench_lab_rate(struct bench_lab *lab, struct refusal *why)
 		return lab->rate;
 	int error = 0;
 	if (lab->tsuji.pid)
-		error = bench_cpu_pin_process(lab->tsuji.pid, lab->place.worker_cpu);
+		error = bench_cpu_pin_process(lab->tsuji.pid, lab->place.cpus->worker);
 	if (error)
 		refusal_set(why, REFUSED_FAILED, "pinning tsuji to a CPU: %s", strerror(-error));
 	else

@@ -13,6 +13,7 @@
 #ifndef TSUJI_BENCH_LAB_H
 #define TSUJI_BENCH_LAB_H
 
+#include "bench_cpu.h"
 #include "bench_rate.h"
 #include "process.h"
 
@@ -22,13 +23,14 @@ enum bench_contender {
 	BENCH_GENERATOR, /* nothing: the sink sits at r0, and counts what the generator makes */
 	BENCH_REDIRECT,  /* an XDP program that redirects and does nothing else: the ceiling */
 	BENCH_KERNEL,    /* router, bridge, or router with an nft masquerade: the reference */
-	BENCH_SOCKET,    /* tsuji by the socket lane, without flow cache */
-	BENCH_BURST,     /* by the burst lane where the far end takes it, without flow cache */
-	BENCH_TSUJI,     /* as shipped: a router file without lanes: */
+	BENCH_SOCKET, /* tsuji by the socket lane, every packet through C */
+	BENCH_BURST,  /* by the burst lane where the far end takes it, every packet through C */
+	BENCH_C,      /* as shipped but for the flow cache, which is off */
+	BENCH_CACHE,  /* as shipped, which has the flow cache on */
 	BENCH_CONTENDERS,
 };
 
-/* For programs: "routed", "tsuji-burst"; in JSON. */
+/* For programs: "routed", "tsuji-flow-cache"; in JSON. */
 const char *bench_path_name(enum bench_path path);
 const char *bench_contender_name(enum bench_contender contender);
 /* For people: "nft masquerade". */
@@ -38,7 +40,8 @@ struct bench_place {
 	enum bench_path path;
 	enum bench_contender contender;
 	const char *directory; /* for router files */
-	int generator_cpu, worker_cpu;
+	const struct bench_cpus *cpus; /* the hosts' programs run where the generator does */
+	enum bench_source source;
 	struct bench_bpf *programs;
 	int stop_fd;           /* process_interrupts() */
 };

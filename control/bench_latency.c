@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * bench_latency - a ping-pong of UDP datagrams between two sockets, both blocking. Nothing is
- * pinned to a CPU: hosts and router wake each other up where the scheduler likes, as they do
- * in an idle lab.
+ * bench_latency - a ping-pong of UDP datagrams between two sockets, both blocking. Everybody is
+ * kept on a CPU: on a virtual machine it takes longer to wake another CPU than to route a
+ * packet, and what the scheduler chooses would be all there is to see.
  *
  * Ordinary sockets and not raw ones: the hosts' ARP, and no answer "port unreachable" in
  * between. Their datagrams carry no UDP checksum, so that a bare redirect, which cannot
@@ -132,6 +132,7 @@ void bench_latency_of(uint64_t *times_ns, unsigned n, struct bench_latency *late
 	latency->p50_us = (double)times_ns[(n - 1) * 50ull / 100] / 1e3;
 	latency->p90_us = (double)times_ns[(n - 1) * 90ull / 100] / 1e3;
 	latency->p99_us = (double)times_ns[(n - 1) * 99ull / 100] / 1e3;
+	latency->p999_us = (double)times_ns[(n - 1) * 999ull / 1000] / 1e3;
 }
 
 /* With both sockets open. */
@@ -161,15 +162,31 @@ static int play(const struct bench_lab *lab, struct pinger *pinger, struct refle
 	return 0;
 }
 
-int bench_latency(const struct bench_lab *lab, double seconds, struct bench_latency *latency,
-		  struct refusal *why)
+static int choose_cpus(const struct bench_lab *lab, int router_cpu, struct refusal *why)
+{
+	int error = lab->tsuji.pid ? bench_cpu_pin_process(lab->tsuji.pid, router_cpu) : 0;
+
+	bench_cpu_pin(lab->place.cpus->generator); /* and the reflector, which begins there */
+	return error ? refusal_set(why, REFUSED_FAILED, "choosing CPUs: %s", strerror(-error)) : 0;
+}
+
+static void let_go(const struct bench_lab *lab)
+{
+	bench_cpu_unpin(lab->place.cpus);
+	if (lab->tsuji.pid && !lab->rate)
+		bench_cpu_unpin_process(lab->tsuji.pid, lab->place.cpus);
+}
+
+int bench_latency(const struct bench_lab *lab, double seconds, int router_cpu,
+		  struct bench_latency *latency, struct refusal *why)
 {
 	struct reflector reflector = {.fd = open_socket(lab->to, ECHO_PORT, why)};
 	struct pinger pinger = {.fd = reflector.fd < 0 ? -1 : open_socket(lab->from, 0, why)};
 	int code = -1;
 
-	if (pinger.fd >= 0)
+	if (pinger.fd >= 0 && !choose_cpus(lab, router_cpu, why))
 		code = play(lab, &pinger, &reflector, seconds, latency, why);
+	let_go(lab);
 	if (pinger.fd >= 0)
 		close(pinger.fd);
 	if (reflector.fd >= 0)

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * bench_rate - the generator and the sink, both XDP programs (bpf/bench.bpf.c).
+ * bench_rate - the generator beside the sink, an XDP program (bpf/bench.bpf.c).
  *
- * The generator makes UDP as live frames (BPF_PROG_RUN) on a CPU of its own, several times
- * faster than any router here forwards; what counts is what arrives, read from the sink's
- * memory map. The sink is native XDP, so it gives the last link the NAPI that bursts need.
+ * What counts is what arrives, read from the sink's memory map. The sink is native XDP, so it
+ * gives the last link the NAPI that bursts need.
  *
  * A figure is taken after a warm-up: ARP, the first packet of each flow, and a router that
  * goes from sleep to full load are no part of it.
@@ -13,7 +12,6 @@
 #include "bench_cpu.h"
 #include "netns.h"
 #include "process.h"
-#include "../dataplane/csum.h"
 
 #include "bpf/bench.skel.h"
 
@@ -23,43 +21,41 @@
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-#define CALL_FRAMES  16384 /* of one BPF_PROG_RUN call: a few milliseconds */
-#define CALL_BATCH   64	   /* a veth's ring holds 256, and drains only between batches */
-#define WARM_UP_S    0.25
-#define FLOWS_PER_S  250000.0 /* the slowest contender has seen the first packets of so many */
+#define WARM_UP_S    0.2
+#define FLOWS_PPS    200000.0 /* many flows are introduced at a pace that loses none of them */
+#define FLOWS_FEW    1024     /* fewer need no introduction: all come by while it warms up */
+#define FLOWS_MARGIN 1.2      /* times each */
 #define INTRODUCED   64	      /* stations at a time: what a small ring holds ... */
 #define PAUSE_US     200      /* ... and time to take them out */
 #define TO_IFS_MAX   16
 #define EXPERIMENTAL 0x88b5 /* IEEE 802 local experimental ethertype */
 
 /* New flows: their numbers begin where no measured flow's reaches, and never come back. */
-#define NEW_FLOWS (1u << 31)
 #define NEW_FIRST (1u << 20)
 static_assert(NEW_FIRST > BENCH_FLOWS_MAX, "a new flow is new");
 #define NEW_BEFORE    10000 /* that pass before the clock is started */
 #define NEW_TIMEOUT_S 3.0
 #define NEW_POLL_S    0.0002
 
+/* After a trial, for frames on their way: all are there, or none came for that long. */
+#define DRAIN_S	     0.02
+#define DRAIN_POLL_S 0.001
+#define QUIET_S	     0.003 /* before it: nothing of what was sent earlier comes any more */
+
 struct bench_rate {
 	struct bench_bpf *program; /* the caller's */
 	struct bench_ends ends;
-	struct mac from_mac;
-	uint32_t ifindex; /* the generator's frames leave here */
+	struct bench_generator generator;
 	int links[TO_IFS_MAX + 1]; /* attached programs */
 	unsigned n_links;
-
-	/* while it generates */
-	pthread_t thread;
-	unsigned size;
-	bool stop; /* written by the caller's thread */
-	int error; /* written by the generator's: errno of the call that ended it */
+	double loaded_s; /* when bench_rate_load() began, and what was made by then */
+	uint64_t loaded_made;
 };
 
 static double now_s(void)
@@ -78,7 +74,7 @@ static bool wait_s(double seconds, int stop_fd)
 	return ppoll(&poll_fd, 1, &t, NULL) <= 0;
 }
 
-/* -- the frame -- */
+/* -- stations -- */
 
 static bool mac_of(const char *interface, struct mac *mac)
 {
@@ -96,27 +92,6 @@ static bool mac_of(const char *interface, struct mac *mac)
 static uint16_t low_of(struct mac mac)
 {
 	return (uint16_t)(mac.b[4] << 8 | mac.b[5]);
-}
-
-/* The headers of a frame of that size; a UDP checksum of zero is none. */
-static void build_frame(uint8_t frame[BENCH_FRAME_MIN], const struct bench_rate *rate, unsigned size)
-{
-	const struct bench_ends *ends = &rate->ends;
-	const uint16_t len = (uint16_t)(size - sizeof(struct eth_hdr));
-	const struct eth_hdr eth = {ends->to_mac, rate->from_mac, be16_from(ETH_IPV4)};
-	const struct udp_hdr udp = {.len = be16_from((uint16_t)(len - sizeof(struct ip4_hdr)))};
-	struct ip4_hdr ip = {.version_ihl = 0x45,
-			     .total_len = be16_from(len),
-			     .ttl = 64,
-			     .protocol = PROTO_UDP,
-			     .src = ends->from,
-			     .dst = ends->to};
-
-	ip.checksum = csum_of(&ip, sizeof(ip));
-	memset(frame, 0, BENCH_FRAME_MIN);
-	memcpy(frame, &eth, sizeof(eth));
-	memcpy(frame + sizeof(eth), &ip, sizeof(ip));
-	memcpy(frame + sizeof(eth) + sizeof(ip), &udp, sizeof(udp));
 }
 
 /* Has a bridge learn that n stations, counted up from first, are behind this interface. */
@@ -191,8 +166,10 @@ static int open_generator(struct bench_rate *rate, const struct bench_ends *ends
 
 	if (home < 0)
 		return -1;
-	rate->ifindex = if_nametoindex(ends->from_if);
-	if (!mac_of(ends->from_if, &rate->from_mac))
+	rate->generator = (struct bench_generator){.program = rate->program,
+						   .ends = &rate->ends,
+						   .ifindex = if_nametoindex(ends->from_if)};
+	if (!mac_of(ends->from_if, &rate->generator.from_mac))
 		code = refusal_set(why, REFUSED_FAILED, "%s: %s", ends->from_if, strerror(errno));
 	/* Attached natively somewhere, live frames need not wait for RCU at every call. */
 	if (!code)
@@ -243,54 +220,19 @@ void bench_rate_close(struct bench_rate *rate)
 	free(rate);
 }
 
-/* -- generating -- */
-
-static void *generate(void *arg)
-{
-	struct bench_rate *rate = arg;
-	uint8_t room[BENCH_FRAME_MAX] = {0};
-	struct xdp_md context = {.data_end = rate->size, .ingress_ifindex = rate->ifindex};
-	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = room, .data_size_in = rate->size,
-		    .ctx_in = &context, .ctx_size_in = sizeof(context), .repeat = CALL_FRAMES,
-		    .batch_size = CALL_BATCH, .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
-	struct refusal why;
-
-	bench_cpu_pin(rate->ends.cpu);
-	if (netns_enter(rate->ends.from_netns, &why))
-		store_shared(&rate->error, ENOENT);
-	while (!load_shared(&rate->stop) && !load_shared(&rate->error))
-		if (bpf_prog_test_run_opts(bpf_program__fd(rate->program->progs.generate),
-					   &options))
-			store_shared(&rate->error, errno);
-	return NULL;
-}
-
-static int start(struct bench_rate *rate, unsigned flows, unsigned size, struct refusal *why)
-{
-	const struct bench_ends *ends = &rate->ends;
-	struct bench_bpf *program = rate->program;
-
-	program->data->n_flows = flows;
-	program->data->n_sources = ends->sources ? ends->sources : 1;
-	program->data->n_destinations = ends->destinations ? ends->destinations : 1;
-	program->bss->source = low_of(rate->from_mac);
-	program->bss->destination = low_of(ends->to_mac);
-	build_frame(program->bss->frame, rate, size);
-	rate->size = size;
-	rate->stop = false;
-	rate->error = 0;
-	int error = pthread_create(&rate->thread, NULL, generate, rate);
-	return error ? refusal_set(why, REFUSED_FAILED, "a thread: %s", strerror(error)) : 0;
-}
+/* -- measuring -- */
 
 /* 0, or -1 where the generator failed or complete is false. */
 static int finish(struct bench_rate *rate, bool complete, struct refusal *why)
 {
-	store_shared(&rate->stop, true);
-	pthread_join(rate->thread, NULL);
-	if (rate->error)
-		return refusal_set(why, REFUSED_FAILED, "BPF_PROG_RUN: %s", strerror(rate->error));
+	if (bench_generator_stop(&rate->generator, why))
+		return -1;
 	return complete ? 0 : refusal_set(why, REFUSED_FAILED, "interrupted");
+}
+
+static uint64_t made_by(const struct bench_rate *rate)
+{
+	return bench_generator_made(&rate->generator);
 }
 
 static uint64_t received(const struct bench_rate *rate)
@@ -298,27 +240,44 @@ static uint64_t received(const struct bench_rate *rate)
 	return load_shared(&rate->program->bss->n_packets);
 }
 
-static double warm_up_s(unsigned flows)
+/* Seconds of the introduction. */
+static double introduction_s(unsigned flows)
 {
-	return WARM_UP_S + flows / FLOWS_PER_S;
+	return flows > FLOWS_FEW ? flows * FLOWS_MARGIN / FLOWS_PPS : 0;
 }
 
 double bench_rate_cost_s(unsigned flows, double seconds)
 {
-	return warm_up_s(flows) + seconds + 0.01;
+	return introduction_s(flows) + WARM_UP_S + seconds + 0.01;
+}
+
+/* So that what is measured is not how new flows fare under overload. */
+static int introduce_flows(struct bench_rate *rate, const struct bench_load *load, int stop_fd,
+			   struct refusal *why)
+{
+	const struct bench_load slow = {.flows = load->flows, .size = load->size, .pps = FLOWS_PPS};
+
+	if (load->flows <= FLOWS_FEW)
+		return 0;
+	if (bench_generator_start(&rate->generator, &slow, why))
+		return -1;
+	return finish(rate, wait_s(introduction_s(load->flows), stop_fd), why);
 }
 
 int bench_rate_measure(struct bench_rate *rate, const struct bench_load *load, int stop_fd,
 		       struct bench_rate_figures *figures, struct refusal *why)
 {
-	if (start(rate, load->flows, load->size, why))
+	const struct bench_load full = {.flows = load->flows, .size = load->size};
+
+	if (introduce_flows(rate, load, stop_fd, why) ||
+	    bench_generator_start(&rate->generator, &full, why))
 		return -1;
-	bool complete = wait_s(warm_up_s(load->flows), stop_fd);
+	bool complete = wait_s(WARM_UP_S, stop_fd);
 	double t = now_s(), busy = bench_cpu_busy_s();
-	uint64_t n = received(rate), made = load_shared(&rate->program->bss->n_made);
+	uint64_t n = received(rate), made = made_by(rate);
 	complete = complete && wait_s(load->seconds, stop_fd);
 	n = received(rate) - n;
-	made = load_shared(&rate->program->bss->n_made) - made;
+	made = made_by(rate) - made;
 	t = now_s() - t;
 	busy = bench_cpu_busy_s() - busy;
 	*figures = (struct bench_rate_figures){
@@ -333,7 +292,8 @@ int bench_rate_measure(struct bench_rate *rate, const struct bench_load *load, i
 static bool await(const struct bench_rate *rate, uint64_t n, double deadline, int stop_fd)
 {
 	while (received(rate) < n)
-		if (now_s() > deadline || load_shared(&rate->error) || !wait_s(NEW_POLL_S, stop_fd))
+		if (now_s() > deadline || bench_generator_error(&rate->generator) ||
+		    !wait_s(NEW_POLL_S, stop_fd))
 			return false;
 	return true;
 }
@@ -341,12 +301,13 @@ static bool await(const struct bench_rate *rate, uint64_t n, double deadline, in
 int bench_rate_sessions(struct bench_rate *rate, int stop_fd, double *per_second,
 			struct refusal *why)
 {
+	const struct bench_load new = {.flows = BENCH_NEW_FLOWS, .size = BENCH_FRAME_MIN};
 	uint64_t before = received(rate) + NEW_BEFORE;
 	double deadline = now_s() + NEW_TIMEOUT_S;
 
 	*per_second = 0;
 	rate->program->bss->n_made = NEW_FIRST;
-	if (start(rate, NEW_FLOWS, BENCH_FRAME_MIN, why))
+	if (bench_generator_start(&rate->generator, &new, why))
 		return -1;
 	if (await(rate, before, deadline, stop_fd)) {
 		double t = now_s();
@@ -355,4 +316,62 @@ int bench_rate_sessions(struct bench_rate *rate, int stop_fd, double *per_second
 		*per_second = (double)(received(rate) - before) / (now_s() - t);
 	}
 	return finish(rate, !process_interrupted(stop_fd), why);
+}
+
+/* -- trials -- */
+
+double bench_rate_try_cost_s(double seconds)
+{
+	return seconds + DRAIN_S / 2 + QUIET_S;
+}
+
+/* Until want frames were received, or none for quiet_s. False: interrupted. */
+static bool drain(const struct bench_rate *rate, uint64_t want, double quiet_s, int stop_fd)
+{
+	double deadline = now_s() + quiet_s;
+	uint64_t seen = received(rate);
+
+	while (seen < want && now_s() < deadline) {
+		if (!wait_s(DRAIN_POLL_S, stop_fd))
+			return false;
+		uint64_t now = received(rate);
+		if (now > seen)
+			deadline = now_s() + quiet_s;
+		seen = now;
+	}
+	return true;
+}
+
+int bench_rate_try(struct bench_rate *rate, const struct bench_load *load, int stop_fd,
+		   struct bench_trial *trial, struct refusal *why)
+{
+	if (!drain(rate, UINT64_MAX, QUIET_S, stop_fd))
+		return refusal_set(why, REFUSED_FAILED, "interrupted");
+	uint64_t n = received(rate), made = made_by(rate);
+	if (bench_generator_start(&rate->generator, load, why))
+		return -1;
+	double t = now_s();
+	bool complete = wait_s(load->seconds, stop_fd);
+	if (finish(rate, complete, why))
+		return -1;
+	t = bench_generator_took_s(&rate->generator, now_s() - t);
+	made = made_by(rate) - made;
+	complete = drain(rate, n + made, DRAIN_S, stop_fd);
+	*trial = (struct bench_trial){made, received(rate) - n, (double)made / t};
+	return complete ? 0 : refusal_set(why, REFUSED_FAILED, "interrupted");
+}
+
+int bench_rate_load(struct bench_rate *rate, const struct bench_load *load, struct refusal *why)
+{
+	if (bench_generator_start(&rate->generator, load, why))
+		return -1;
+	rate->loaded_s = now_s();
+	rate->loaded_made = made_by(rate);
+	return 0;
+}
+
+int bench_rate_unload(struct bench_rate *rate, double *made_pps, struct refusal *why)
+{
+	*made_pps = (double)(made_by(rate) - rate->loaded_made) / (now_s() - rate->loaded_s);
+	return bench_generator_stop(&rate->generator, why);
 }

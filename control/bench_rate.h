@@ -9,12 +9,9 @@
 #ifndef TSUJI_BENCH_RATE_H
 #define TSUJI_BENCH_RATE_H
 
-#include "config.h"
-#include "refusal.h"
+#include "bench_generator.h"
 
 #define BENCH_KEEPER "keeper0"
-#define BENCH_FRAME_MIN 60
-#define BENCH_FRAME_MAX 1514
 
 /*
  * The programs: one set for all labs of a process, measured in one at a time. The kernel calls
@@ -24,15 +21,6 @@
 struct bench_bpf;
 struct bench_bpf *bench_programs_open(struct refusal *why); /* NULL with *why set */
 void bench_programs_close(struct bench_bpf *programs);	    /* NULL is fine */
-
-struct bench_ends {
-	const char *from_netns, *from_if;
-	const char *to_netns, *to_ifs; /* "e0,e1": counted together */
-	be32 from, to;                 /* the addresses in the frames */
-	struct mac to_mac; /* the router's, a station's on the same bridge, or broadcast */
-	unsigned sources, destinations; /* MACs, counted up from from_if's and to_mac; 0: one */
-	int cpu; /* where the generator runs */
-};
 
 struct bench_rate;
 
@@ -44,17 +32,13 @@ struct bench_rate *bench_rate_open(struct bench_bpf *programs, const struct benc
 				   struct refusal *why);
 void bench_rate_close(struct bench_rate *rate); /* NULL is fine */
 
-struct bench_load {
-	unsigned flows, size; /* size: bytes of a frame, BENCH_FRAME_MIN to BENCH_FRAME_MAX */
-	double seconds;
-};
 struct bench_rate_figures {
 	double received_pps, made_pps;
 	double cpu_s_per_million; /* what the whole machine spent, generator and sink included */
 };
 /*
  * The rate once it is steady. 0, or -1 with *why: BPF_PROG_RUN failed, or stop_fd (-1: none)
- * became readable.
+ * became readable. load.pps is not looked at.
  */
 int bench_rate_measure(struct bench_rate *rate, const struct bench_load *load, int stop_fd,
 		       struct bench_rate_figures *figures, struct refusal *why);
@@ -66,8 +50,24 @@ double bench_rate_cost_s(unsigned flows, double seconds);
  * no more than BENCH_FLOWS_MAX flows were measured. *per_second is 0 if next to none did.
  */
 #define BENCH_SESSIONS_MEASURED 150000
-#define BENCH_FLOWS_MAX 65536
 int bench_rate_sessions(struct bench_rate *rate, int stop_fd, double *per_second,
 			struct refusal *why);
+
+/* A trial of RFC 2544: frames at load.pps for load.seconds, then quiet until all have arrived. */
+struct bench_trial {
+	uint64_t made, received;
+	double made_pps;
+};
+/* As bench_rate_measure() fails. Flows must have been seen before, by bench_rate_measure(). */
+int bench_rate_try(struct bench_rate *rate, const struct bench_load *load, int stop_fd,
+		   struct bench_trial *trial, struct refusal *why);
+/* About how long that takes. */
+double bench_rate_try_cost_s(double seconds);
+/*
+ * Frames at load.pps from now on, and until bench_rate_unload(), which is due after success:
+ * 0, or -1 with *why; so does it tell of what failed meanwhile, and of the rate that went.
+ */
+int bench_rate_load(struct bench_rate *rate, const struct bench_load *load, struct refusal *why);
+int bench_rate_unload(struct bench_rate *rate, double *made_pps, struct refusal *why);
 
 #endif

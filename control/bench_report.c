@@ -4,35 +4,20 @@
  * which unit it is kept, and how people read it; text and JSON both follow it.
  */
 #include "bench_report.h"
+#include "bench_schema.h"
+#include "bench_search.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/utsname.h>
 
 #define ROUNDS_MAX 16
-
-static const struct measure {
-	const char *name, *unit; /* in JSON */
-	const char *heading;     /* for people, who read value * scale */
-	double scale;
-	int decimals;
-	struct {
-		const char *key, *heading; /* NULL: there is none */
-		double scale;
-	} more[BENCH_MORE];
-} measures[] = {
-	[BENCH_LATENCY] = {"latency", "us", "p50 us", 1, 1,
-			   {{"p90_us", "p90 us", 1}, {"p99_us", "p99 us", 1}}},
-	[BENCH_TCP] = {"tcp", "bit/s", "Gbit/s", 1e-9, 2, {{NULL, NULL, 0}}},
-	[BENCH_RATE] = {"rate", "packets/s", "Mpps", 1e-6, 2,
-			{{"made_pps", "made", 1e-6}, {"cpu_s_per_million", "CPU s/M", 1}}},
-	[BENCH_SESSIONS] = {"sessions", "sessions/s", "k/s", 1e-3, 0, {{NULL, NULL, 0}}},
-};
-static_assert(ARRAY_SIZE(measures) == BENCH_MEASURES, "a row for each measure");
+#define LOAD_QUIET 0.7 /* some of a last minute's build is forgiven */
 
 int bench_report_init(struct bench_report *report, const struct bench_settings *settings)
 {
-	*report = (struct bench_report){.settings = *settings, .began = time(NULL)};
+	*report = (struct bench_report){
+		.settings = *settings, .began = time(NULL), .load = bench_cpu_load()};
 	report->cases = bench_cases(settings->quick, &report->n_cases);
 	if (report->settings.rounds > ROUNDS_MAX)
 		report->settings.rounds = ROUNDS_MAX;
@@ -52,6 +37,19 @@ struct bench_sample *bench_report_sample(const struct bench_report *report, unsi
 {
 	unsigned rounds = report->settings.rounds;
 	return &report->samples[(index * BENCH_CONTENDERS + contender) * rounds + round];
+}
+
+const struct bench_sample *bench_report_sibling(const struct bench_report *report,
+						const struct bench_case *c,
+						enum bench_measure measure,
+						enum bench_contender contender, unsigned round)
+{
+	const struct bench_case *other =
+		bench_case_sibling(report->cases, report->n_cases, c, measure);
+
+	return other ? bench_report_sample(report, (unsigned)(other - report->cases), contender,
+					   round)
+		     : NULL;
 }
 
 /* -- figures -- */
@@ -117,9 +115,10 @@ struct bench_figure bench_report_figure(const struct bench_report *report, unsig
 /* What a row is about. */
 static json_t *row_new(const struct bench_case *c, enum bench_contender contender)
 {
-	json_t *row = json_pack("{ss ss ss ss}", "measure", measures[c->measure].name, "path",
-				bench_path_name(c->path), "contender",
-				bench_contender_name(contender), "unit", measures[c->measure].unit);
+	json_t *row =
+		json_pack("{ss ss ss ss}", "measure", bench_quantity(c->measure)->name, "path",
+			  bench_path_name(c->path), "contender", bench_contender_name(contender),
+			  "unit", bench_quantity(c->measure)->unit);
 
 	if (c->size)
 		json_object_set_new(row, "frame_bytes", json_integer(c->size));
@@ -130,9 +129,11 @@ static json_t *row_new(const struct bench_case *c, enum bench_contender contende
 
 static void put_more(json_t *row, enum bench_measure measure, const double more[BENCH_MORE])
 {
+	const struct bench_value *values = bench_quantity(measure)->more;
+
 	for (unsigned i = 0; i < BENCH_MORE; i++)
-		if (measures[measure].more[i].key)
-			json_object_set_new(row, measures[measure].more[i].key, json_real(more[i]));
+		if (values[i].key)
+			json_object_set_new(row, values[i].key, json_real(more[i]));
 }
 
 static json_t *figure_row(const struct bench_report *report, unsigned index,
@@ -197,9 +198,10 @@ static json_t *machine_object(const struct bench_report *report)
 	struct utsname name;
 	char model[128];
 
-	return json_pack("{ss ss si si si}", "kernel", uname(&name) ? "unknown" : name.release,
+	return json_pack("{ss ss si si si sf}", "kernel", uname(&name) ? "unknown" : name.release,
 			 "cpu", bench_cpu_model(model, sizeof(model)), "cpus", cpus->n,
-			 "generator_cpu", cpus->generator, "worker_cpu", cpus->worker);
+			 "generator_cpu", cpus->generator, "worker_cpu", cpus->worker,
+			 "load_before", report->load);
 }
 
 json_t *bench_report_json(const struct bench_report *report)
@@ -208,17 +210,19 @@ json_t *bench_report_json(const struct bench_report *report)
 	char began[32];
 
 	strftime(began, sizeof(began), "%Y-%m-%dT%H:%M:%SZ", gmtime(&report->began));
-	return json_pack("{si ss sf so s{sb si sf ss} so so}", "schema", 1, "began", began,
-			 "took_s", report->took_s, "machine", machine_object(report), "settings",
-			 "quick", (int)s->quick, "rounds", (int)s->rounds, "seconds", s->seconds,
-			 "generator", "xdp-live-frames", "figures", bench_report_figures(report),
-			 "samples", sample_rows(report));
+	return json_pack("{si ss sf so s{sb si sf ss sf si sf} so so}", "schema", BENCH_SCHEMA,
+			 "began", began, "took_s", report->took_s, "machine",
+			 machine_object(report), "settings", "quick", (int)s->quick, "rounds",
+			 (int)s->rounds, "seconds", s->seconds, "generator",
+			 bench_source_name(s->source), "trial_s", BENCH_TRIAL(s->seconds),
+			 "trial_tries", BENCH_TRIES, "trial_resolution", BENCH_RESOLUTION,
+			 "figures", bench_report_figures(report), "samples", sample_rows(report));
 }
 
 /* -- text -- */
 
-#define TITLE_WIDTH 20
-#define WIDTH 9
+#define TITLE_WIDTH 24
+#define WIDTH	    9
 
 static void print_heading(const struct bench_report *report, FILE *out)
 {
@@ -229,30 +233,34 @@ static void print_heading(const struct bench_report *report, FILE *out)
 	fprintf(out, "kernel %s, %s, %d CPUs; generator on CPU %d, tsuji on CPU %d\n",
 		uname(&name) ? "unknown" : name.release, bench_cpu_model(model, sizeof(model)),
 		s->cpus.n, s->cpus.generator, s->cpus.worker);
+	fprintf(out, "%u round%s of %g s for each figure; frames are made by %s\n", s->rounds,
+		s->rounds == 1 ? "" : "s, interleaved,", s->seconds,
+		s->source == BENCH_PKTGEN ? "the kernel's pktgen"
+					  : "an XDP program (BPF_PROG_RUN)");
+	fputs("and counted where they arrive; the kernel's ports have GRO. CPU s/M: seconds of "
+	      "the\n"
+	      "whole machine per million frames that arrived. TCP: the hosts' own offloads, no "
+	      "CPU\n"
+	      "chosen. Round trips: the hosts on the generator's CPU. None lost: found by "
+	      "halving,\n",
+	      out);
 	fprintf(out,
-		"%u round%s of %g s for each figure; an XDP program makes frames (BPF_PROG_RUN), "
-		"another counts\n"
-		"what arrives; the kernel's ports have GRO; round trips and TCP: the hosts' own "
-		"offloads, no CPU\n"
-		"chosen; CPU s/M: seconds of the whole machine per million frames that arrived\n",
-		s->rounds, s->rounds == 1 ? "" : "s, interleaved,", s->seconds);
+		"by trials of %g s with frames due every %g ms, to %g %% of the rate under\n"
+		"overload; %d trials in a row must lose frames to count as a loss\n",
+		BENCH_TRIAL(s->seconds), BENCH_PERIOD_S * 1e3, BENCH_RESOLUTION * 100, BENCH_TRIES);
 }
 
-static void print_columns(const struct bench_case *c, FILE *out)
+/* Where others want the CPUs too, a router that is a program suffers most. */
+static void print_load(const struct bench_report *report, FILE *out)
 {
-	const struct measure *m = &measures[c->measure];
-	char title[96];
-
-	fprintf(out, "\n%s\n%-*s %*s %*s %*s", bench_case_title(c, title, sizeof(title)),
-		TITLE_WIDTH, "", WIDTH, m->heading, WIDTH, "min", WIDTH, "max");
-	for (unsigned i = 0; i < BENCH_MORE; i++)
-		if (m->more[i].key)
-			fprintf(out, " %*s", WIDTH, m->more[i].heading);
-	fprintf(out, " %*s", WIDTH, "x kernel");
-	if (bench_case_applies(c, BENCH_REDIRECT))
-		fprintf(out, " %10s", "x redirect");
-	fputc('\n', out);
+	if (report->load > LOAD_QUIET)
+		fprintf(out,
+			"Others were busy here before it began (load average %.1f): ratios within\n"
+			"a round mean little then, and loss-free rates nothing\n",
+			report->load);
 }
+
+/* -- text: the headlines -- */
 
 static void print_ratio(FILE *out, int width, double value)
 {
@@ -262,11 +270,69 @@ static void print_ratio(FILE *out, int width, double value)
 		fprintf(out, " %*s", width, "-");
 }
 
+static void print_headline(const struct bench_report *report, unsigned index, FILE *out)
+{
+	static const enum bench_contender shown[] = {BENCH_KERNEL, BENCH_C, BENCH_CACHE,
+						     BENCH_REDIRECT};
+	const struct bench_case *c = &report->cases[index];
+	struct bench_figure figures[ARRAY_SIZE(shown)];
+	char title[96];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(shown); i++)
+		figures[i] = bench_report_figure(report, index, shown[i]);
+	snprintf(title, sizeof(title), "%s, %u flows%s", bench_path_name(c->path), c->flows,
+		 c->measure == BENCH_LOSSFREE ? ", none lost" : "");
+	fprintf(out, "  %-34s", title);
+	for (unsigned i = 0; i < ARRAY_SIZE(shown); i++) {
+		if (figures[i].n)
+			fprintf(out, "%9.2f", figures[i].median * 1e-6);
+		else
+			fprintf(out, "%9s", "-");
+	}
+	print_ratio(out, 11, figures[1].ratio_to_kernel);
+	print_ratio(out, 9, figures[2].ratio_to_kernel);
+	print_ratio(out, 10, figures[2].ratio_to_redirect);
+	fputc('\n', out);
+}
+
+/* What most people ask first. */
+static void print_headlines(const struct bench_report *report, FILE *out)
+{
+	fprintf(out, "\n%-36s%9s%9s%9s%9s%12s%10s%11s\n", "60-byte frames, Mpps", "kernel", "all C",
+		"cache", "redirect", "C/kernel", "cache/k.", "cache/red.");
+	for (unsigned i = 0; i < report->n_cases; i++) {
+		const struct bench_case *c = &report->cases[i];
+		if ((c->measure == BENCH_RATE || c->measure == BENCH_LOSSFREE) &&
+		    c->size == BENCH_FRAME_MIN && c->flows > 1)
+			print_headline(report, i, out);
+	}
+	fputs("all C, cache: tsuji without and with its flow cache\n", out);
+}
+
+/* -- text: everything -- */
+
+static void print_columns(const struct bench_case *c, FILE *out)
+{
+	const struct bench_quantity *q = bench_quantity(c->measure);
+	char title[128];
+
+	fprintf(out, "\n%s\n%-*s %*s %*s %*s", bench_case_title(c, title, sizeof(title)),
+		TITLE_WIDTH, "", WIDTH, q->value.heading, WIDTH, "min", WIDTH, "max");
+	for (unsigned i = 0; i < BENCH_MORE; i++)
+		if (q->more[i].key)
+			fprintf(out, " %*s", WIDTH, q->more[i].heading);
+	fprintf(out, " %*s", WIDTH, "x kernel");
+	if (bench_case_applies(c, BENCH_REDIRECT))
+		fprintf(out, " %10s", "x redirect");
+	fputc('\n', out);
+}
+
 static void print_row(const struct bench_report *report, unsigned index,
 		      enum bench_contender contender, FILE *out)
 {
 	const struct bench_case *c = &report->cases[index];
-	const struct measure *m = &measures[c->measure];
+	const struct bench_quantity *q = bench_quantity(c->measure);
+	const struct bench_value *v = &q->value;
 	struct bench_figure figure = bench_report_figure(report, index, contender);
 
 	fprintf(out, "  %-*s", TITLE_WIDTH - 2, bench_contender_title(contender, c->path));
@@ -274,11 +340,12 @@ static void print_row(const struct bench_report *report, unsigned index,
 		fprintf(out, " %*s\n", WIDTH, "failed");
 		return;
 	}
-	fprintf(out, " %*.*f %*.*f %*.*f", WIDTH, m->decimals, figure.median * m->scale, WIDTH,
-		m->decimals, figure.min * m->scale, WIDTH, m->decimals, figure.max * m->scale);
+	fprintf(out, " %*.*f %*.*f %*.*f", WIDTH, v->decimals, figure.median * v->scale, WIDTH,
+		v->decimals, figure.min * v->scale, WIDTH, v->decimals, figure.max * v->scale);
 	for (unsigned i = 0; i < BENCH_MORE; i++)
-		if (m->more[i].key)
-			fprintf(out, " %*.2f", WIDTH, figure.more[i] * m->more[i].scale);
+		if (q->more[i].key)
+			fprintf(out, " %*.*f", WIDTH, q->more[i].decimals,
+				figure.more[i] * q->more[i].scale);
 	print_ratio(out, WIDTH, figure.ratio_to_kernel);
 	if (bench_case_applies(c, BENCH_REDIRECT))
 		print_ratio(out, 10, figure.ratio_to_redirect);
@@ -288,6 +355,8 @@ static void print_row(const struct bench_report *report, unsigned index,
 void bench_report_print(const struct bench_report *report, FILE *out)
 {
 	print_heading(report, out);
+	print_load(report, out);
+	print_headlines(report, out);
 	for (unsigned i = 0; i < report->n_cases; i++) {
 		print_columns(&report->cases[i], out);
 		for (unsigned c = 0; c < BENCH_CONTENDERS; c++)

@@ -14,18 +14,17 @@
 #include <jansson.h>
 #include <time.h>
 
-#define BENCH_MORE 2 /* further values of a sample; which ones depends on the measure */
-
 struct bench_sample {
 	bool valid;
-	double value;            /* in the measure's unit */
-	double more[BENCH_MORE]; /* rate: made_pps, cpu_s_per_million; latency: p90_us, p99_us */
+	double value;		 /* in the measure's unit */
+	double more[BENCH_MORE]; /* as bench_quantity() says */
 };
 
 struct bench_settings {
 	bool quick;
 	unsigned rounds;
 	double seconds; /* of one measurement */
+	enum bench_source source;
 	struct bench_cpus cpus;
 };
 
@@ -35,6 +34,7 @@ struct bench_report {
 	unsigned n_cases;
 	struct bench_sample *samples; /* by case, contender, round */
 	time_t began;
+	double load; /* of the machine, before */
 	double took_s;
 };
 
@@ -45,16 +45,22 @@ void bench_report_fini(struct bench_report *report);
 struct bench_sample *bench_report_sample(const struct bench_report *report, unsigned index,
 					 enum bench_contender contender, unsigned round);
 
+/* The sample of the same contender and round for the same load by another measure; NULL: none. */
+const struct bench_sample *bench_report_sibling(const struct bench_report *report,
+						const struct bench_case *c,
+						enum bench_measure measure,
+						enum bench_contender contender, unsigned round);
+
 struct bench_figure {
 	unsigned n; /* rounds with a sample; 0: nothing else is set */
 	double min, median, max;
-	double more[BENCH_MORE];                /* medians */
+	double more[BENCH_MORE];		   /* medians */
 	double ratio_to_kernel, ratio_to_redirect; /* 0: there is none */
 };
 struct bench_figure bench_report_figure(const struct bench_report *report, unsigned index,
 					enum bench_contender contender);
 
-/* As control/bench.h documents them; to be freed. */
+/* As bench_schema.h says; to be freed. */
 json_t *bench_report_figures(const struct bench_report *report);
 json_t *bench_report_json(const struct bench_report *report);
 /* Tables for people. */

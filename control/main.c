@@ -185,12 +185,16 @@ static const struct command {
 	{"demo", "a lab of two subnets, a ping, and one packet's walk", run_demo,
 	 "usage: tsuji demo\n"},
 	{"bench", "the kernel and tsuji side by side, measured", run_bench,
-	 "usage: tsuji bench [--quick] [--seconds S] [-o FILE]\n"
+	 "usage: tsuji bench [--quick] [--seconds S] [--generator xdp|pktgen] [-o FILE]\n"
+	 "       tsuji bench --schema\n"
 	 "Builds labs of its own and measures packets per second, round trips and TCP: routed,\n"
 	 "bridged and translated; by the kernel, by tsuji, and by a bare XDP redirect.\n"
-	 "  --quick      a round of the essential, in half a minute instead of five\n"
-	 "  --seconds    of each measurement; 0.5 if left out\n"
-	 "  -o           writes everything that was measured to FILE, as JSON\n"},
+	 "  --quick      a round of the essential, in one minute instead of ten\n"
+	 "  --seconds    of each measurement; 0.5 if left out, 0.2 if quick\n"
+	 "  --generator  what makes the frames: an XDP program, or the kernel's pktgen; if left out,\n"
+	 "               pktgen where it is loaded\n"
+	 "  -o           writes everything that was measured to FILE, as JSON\n"
+	 "  --schema     prints the JSON Schema of that\n"},
 	{"pktgen", "send UDP through a router by the kernel's generator", run_pktgen,
 	 "usage: tsuji pktgen -i INTERFACE [-n NETNS] --to ADDRESS [--size BYTES] [--flows N]\n"
 	 "              [--rate PPS] [--count N] [--seconds S] [--dry-run]\n"

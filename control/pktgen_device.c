@@ -7,6 +7,7 @@
  * the only sign of a flag that a kernel does not know.
  */
 #include "pktgen.h"
+#include "process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +18,9 @@
 
 #define DIRECTORY "/proc/thread-self/net/pktgen"
 #define SAID_MAX  8192 /* bytes of a file: flags and the last result */
+
+#define RELEASE_MS	2000
+#define RELEASE_POLL_MS 20
 
 static int open_file(const char *name, int flags)
 {
@@ -51,6 +55,18 @@ static bool read_file(const char *name, char said[SAID_MAX])
 	return n >= 0;
 }
 
+/* A device that its thread was told to let go is busy until the thread has heard of it. */
+static int write_patiently(const struct pktgen_command *command)
+{
+	uint64_t deadline_ms = process_now_ms() + RELEASE_MS;
+	int error;
+
+	while ((error = write_file(command->file, command->text)) == -EBUSY &&
+	       process_now_ms() < deadline_ms)
+		process_sleep_ms(RELEASE_POLL_MS);
+	return error;
+}
+
 bool pktgen_exists(void)
 {
 	return access(DIRECTORY "/pgctrl", F_OK) == 0;
@@ -62,7 +78,7 @@ int pktgen_apply(const struct pktgen_command *commands, unsigned n, struct refus
 
 	for (unsigned i = 0; i < n; i++) {
 		const struct pktgen_command *c = &commands[i];
-		int error = write_file(c->file, c->text);
+		int error = write_patiently(c);
 		bool ok = !error && read_file(c->file, said) &&
 			  pktgen_result(said, words, sizeof(words));
 
