@@ -190,7 +190,7 @@ static const struct command {
 	 "Builds labs of its own and measures packets per second, round trips and TCP: routed,\n"
 	 "bridged and translated; by the kernel, by tsuji, and by a bare XDP redirect.\n"
 	 "  --quick      a round of the essential, in one minute instead of ten\n"
-	 "  --seconds    of each measurement; 0.5 if left out, 0.2 if quick\n"
+	 "  --seconds    of each measurement; 0.4 if left out, 0.2 if quick\n"
 	 "  --generator  what makes the frames: an XDP program, or the kernel's pktgen; if left out,\n"
 	 "               pktgen where it is loaded\n"
 	 "  -o           writes everything that was measured to FILE, as JSON\n"

@@ -22,6 +22,7 @@ QUICK = {(m, path, flows): TSUJIS | REFERENCES for path in PATHS
 for key in (("rate", path, 256) for path in PATHS):
     QUICK[key] = QUICK[key] | {"tsuji-burst"}
 QUICK["rate", "routed", 256] = QUICK["rate", "routed", 256] | {"generator"}
+QUICK["latency-apart", "routed", 1] = TSUJIS | REFERENCES
 QUICK |= {("tcp", "routed", 1): TSUJIS | {"kernel"}, ("sessions", "translated", None): TSUJIS | {"kernel"}}
 TYPES = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "object": dict, "array": list}
 
