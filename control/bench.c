@@ -10,12 +10,10 @@
  * watches, and there is one way out.
  */
 #include "bench.h"
-#include "bench_latency.h"
 #include "bench_progress.h"
 #include "bench_report.h"
 #include "bench_schema.h"
-#include "bench_search.h"
-#include "bench_tcp.h"
+#include "bench_turn.h"
 #include "lab.h"
 #include "pktgen.h"
 #include "probe.h"
@@ -33,9 +31,6 @@
 #define SECONDS_MIN	0.02
 #define SECONDS_MAX	600.0
 #define SECONDS_QUICK	0.2
-#define CEILING		1.15 /* of a search: times the rate under overload */
-#define LOAD_MIN_PPS	10000
-#define LOAD_PPS	3	   /* its place among the further values */
 #define LAB_COST_S	0.6	   /* building one and taking it down */
 #define PROBED_POOL	(32 << 20) /* bytes: the frames of one tsuji as shipped */
 #define TOOL_TIMEOUT_MS 5000
@@ -58,155 +53,6 @@ struct bench {
 	bool failed; /* some measurement */
 	struct bench_lab labs[BENCH_CONTENDERS];
 };
-
-/* -- one measurement -- */
-
-/* What is measured for whom, and in which round. */
-struct turn {
-	const struct bench_case *c;
-	enum bench_contender contender;
-	unsigned round;
-};
-
-static int measure_latency(const struct bench *bench, const struct bench_lab *lab, int router_cpu,
-			   struct bench_sample *sample, struct refusal *why)
-{
-	struct bench_latency latency;
-
-	if (bench_latency(lab, bench->report.settings.seconds, router_cpu, &latency, why))
-		return -1;
-	if (!latency.n)
-		return refusal_set(why, REFUSED_FAILED, "no answer came back");
-	*sample = (struct bench_sample){
-		true, latency.p50_us, {latency.p90_us, latency.p99_us, latency.p999_us}};
-	return 0;
-}
-
-static int measure_tcp(const struct bench *bench, const struct bench_lab *lab,
-		       struct bench_sample *sample, struct refusal *why)
-{
-	*sample = (struct bench_sample){0};
-	sample->valid = !bench_tcp(lab, (unsigned)(bench->report.settings.seconds + 0.999),
-				   &sample->value, why);
-	return sample->valid ? 0 : -1;
-}
-
-static int measure_rate(const struct bench *bench, struct bench_lab *lab,
-			const struct bench_case *c, struct bench_sample *sample,
-			struct refusal *why)
-{
-	const struct bench_load load = {c->flows, c->size, bench->report.settings.seconds, 0};
-	struct bench_rate *rate = bench_lab_rate(lab, why);
-	struct bench_rate_figures figures;
-
-	/* Twice: on a machine that others keep busy, a fraction of a second may pass in vain. */
-	for (int tries = 0; tries < 2; tries++) {
-		if (!rate || bench_rate_measure(rate, &load, bench->stop_fd, &figures, why))
-			return -1;
-		if (figures.received_pps > 0)
-			break;
-	}
-	if (figures.received_pps <= 0)
-		return refusal_set(why, REFUSED_FAILED, "none of %.0f frames arrived",
-				   figures.made_pps * load.seconds);
-	*sample = (struct bench_sample){
-		true, figures.received_pps, {figures.made_pps, figures.cpu_s_per_million}};
-	return 0;
-}
-
-/*
- * Halves between nothing and what got through under overload, and a little more: there is less
- * to do for those that lose nothing.
- */
-static int measure_lossfree(const struct bench *bench, struct bench_lab *lab,
-			    const struct turn *turn, struct bench_sample *sample,
-			    struct refusal *why)
-{
-	const struct bench_sample *overload = bench_report_sibling(
-		&bench->report, turn->c, BENCH_RATE, turn->contender, turn->round);
-	struct bench_load load = {turn->c->flows, turn->c->size,
-				  BENCH_TRIAL(bench->report.settings.seconds), 0};
-	struct bench_rate *rate = bench_lab_rate(lab, why);
-	struct bench_search search;
-	struct bench_trial trial;
-
-	if (!rate || !overload || !overload->valid)
-		return rate ? refusal_set(why, REFUSED_FAILED, "its rate is not known") : -1;
-	bench_search_begin(&search, overload->value * CEILING, BENCH_RESOLUTION, BENCH_TRIES);
-	while (bench_search_next(&search, &load.pps)) {
-		if (bench_rate_try(rate, &load, bench->stop_fd, &trial, why))
-			return -1;
-		bench_search_judge(&search, trial.made, trial.made_pps, trial.received);
-	}
-	*sample =
-		(struct bench_sample){true, search.best, {search.high - search.low, search.trials}};
-	return 0;
-}
-
-/* At half of what it takes without a loss; where that is nothing, at next to nothing. */
-static int measure_loaded(const struct bench *bench, struct bench_lab *lab, const struct turn *turn,
-			  struct bench_sample *sample, struct refusal *why)
-{
-	const struct bench_sample *lossfree = bench_report_sibling(
-		&bench->report, turn->c, BENCH_LOSSFREE, turn->contender, turn->round);
-	struct bench_load load = {turn->c->flows, turn->c->size, 0, LOAD_MIN_PPS};
-	struct bench_rate *rate = bench_lab_rate(lab, why);
-
-	if (!rate || !lossfree || !lossfree->valid)
-		return rate ? refusal_set(why, REFUSED_FAILED, "its loss-free rate is not known")
-			    : -1;
-	if (lossfree->value / 2 > load.pps)
-		load.pps = lossfree->value / 2;
-	if (bench_rate_load(rate, &load, why))
-		return -1;
-	struct refusal failed;
-	double made_pps;
-	int code = measure_latency(bench, lab, bench->report.settings.cpus.worker, sample, why);
-	int ended = bench_rate_unload(rate, &made_pps, &failed);
-	sample->more[LOAD_PPS] = made_pps;
-	if (!code && ended)
-		*why = failed;
-	sample->valid = !code && !ended;
-	return sample->valid ? 0 : -1;
-}
-
-static int measure_sessions(const struct bench *bench, struct bench_lab *lab,
-			    struct bench_sample *sample, struct refusal *why)
-{
-	struct bench_rate *rate = bench_lab_rate(lab, why);
-
-	*sample = (struct bench_sample){0};
-	if (!rate || bench_rate_sessions(rate, bench->stop_fd, &sample->value, why))
-		return -1;
-	sample->valid = sample->value > 0;
-	return sample->valid ? 0 : refusal_set(why, REFUSED_FAILED, "no new session got through");
-}
-
-static int measure(const struct bench *bench, struct bench_lab *lab, const struct turn *turn,
-		   struct bench_sample *sample, struct refusal *why)
-{
-	const struct bench_cpus *cpus = &bench->report.settings.cpus;
-
-	switch (turn->c->measure) {
-	case BENCH_LATENCY:
-		return measure_latency(bench, lab, cpus->generator, sample, why);
-	case BENCH_APART:
-		return measure_latency(bench, lab, cpus->worker, sample, why);
-	case BENCH_TCP:
-		return measure_tcp(bench, lab, sample, why);
-	case BENCH_RATE:
-		return measure_rate(bench, lab, turn->c, sample, why);
-	case BENCH_LOSSFREE:
-		return measure_lossfree(bench, lab, turn, sample, why);
-	case BENCH_LOADED:
-		return measure_loaded(bench, lab, turn, sample, why);
-	case BENCH_SESSIONS:
-		return measure_sessions(bench, lab, sample, why);
-	case BENCH_MEASURES:
-		break;
-	}
-	return -1;
-}
 
 /* -- all of them -- */
 
@@ -268,9 +114,9 @@ static int measure_case(struct bench *bench, unsigned index, unsigned round)
 			continue;
 		bench_progress_say(&bench->progress, "round %u of %u: %s: %s", round + 1,
 				   report->settings.rounds, what, title);
-		const struct turn turn = {c, contender, round};
-		if (measure(bench, &bench->labs[contender], &turn,
-			    bench_report_sample(report, index, contender, round), &why))
+		const struct bench_turn turn = {report, index, contender, round,
+						&bench->labs[contender]};
+		if (bench_turn(&turn, bench_report_sample(report, index, contender, round), &why))
 			complain(bench, what, title, &why);
 		if (process_interrupted(bench->stop_fd))
 			return 1;

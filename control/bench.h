@@ -6,7 +6,7 @@
  *   bench.c           the command, and the order of the measurements
  *   bench_case        what is measured; bench_measure: the quantities
  *   bench_lab         two hosts in namespaces; bench_contender.c: what is between them
- *   bench_rate, bench_latency, bench_tcp    how it is measured
+ *   bench_turn        one measurement, by bench_rate, bench_latency, bench_tcp
  *   bench_generator   makes the frames; bench_search: the rate without loss
  *   bench_report      what is told of it; bench_progress: meanwhile; bench_schema: as JSON
  *   bench_cpu         who runs where

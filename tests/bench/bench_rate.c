@@ -31,8 +31,9 @@ static bool read_words(char **word, struct bench_ends *ends, struct bench_load *
 {
 	ends->from_netns = word[0], ends->from_if = word[1];
 	ends->to_netns = word[3], ends->to_ifs = word[4];
-	*load = (struct bench_load){(unsigned)atoi(word[7]), (unsigned)atoi(word[8]),
-				    atof(word[9])};
+	*load = (struct bench_load){.flows = (unsigned)atoi(word[7]),
+				    .size = (unsigned)atoi(word[8]),
+				    .seconds = atof(word[9])};
 	return config_parse_address(word[2], &ends->from) &&
 	       config_parse_address(word[5], &ends->to) &&
 	       config_parse_mac(word[6], &ends->to_mac) && load->flows > 0 && load->seconds > 0 &&
