@@ -5,6 +5,7 @@
  */
 #include "pktgen.h"
 #include "bench_cpu.h"
+#include "lab.h"
 #include "netns.h"
 #include "process.h"
 #include "table.h"
@@ -206,6 +207,8 @@ int pktgen_main(int argc, char **argv, const struct options *options)
 	struct wish wish;
 	int code = read_words(argc, argv, &wish);
 
+	if (!code && !wish.dry)
+		code = lab_need_privilege("pktgen");
 	if (code)
 		return code;
 	if (options->netns && netns_enter(options->netns, &why))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * pktgen_path - what pktgen does not find out by itself. The kernel's own routes say who the
- * next hop is; a datagram to the discard port has the kernel resolve it, and keeps the entry.
+ * next hop is; if it is not a neighbour yet, a datagram to the discard port makes it one.
  */
 #include "farend.h"
 #include "pktgen.h"
@@ -119,8 +119,9 @@ int pktgen_find_path(const char *interface, be32 to, struct pktgen_path *path, s
 	if (find_next_hop(interface, to, path, why))
 		return -1;
 	config_format_address(path->next_hop, next_hop);
-	send_datagram(to);
-	while (!read_neighbour(interface, next_hop, &path->mac)) {
+	for (bool asked = false; !read_neighbour(interface, next_hop, &path->mac); asked = true) {
+		if (!asked)
+			send_datagram(to);
 		if (process_now_ms() > deadline_ms)
 			return refusal_set(why, REFUSED_FAILED,
 					   "%s does not answer ARP at %s; is the router running?",

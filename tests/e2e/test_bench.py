@@ -87,8 +87,8 @@ def check_figures(rows, rounds):
             assert row["ratio_to_kernel"] == 1, row
         if row["contender"] == "redirect" and row["median"]:
             assert row["ratio_to_redirect"] == 1, row
-        if row["measure"] == "rate": # with a little room for frames on their way
-            assert row["median"] <= row["made_pps"] * 1.2, row
+        if row["measure"] == "rate": # the two are not read at the same moment
+            assert row["median"] <= row["made_pps"] * 2, row
         if row["measure"].startswith("latency"):
             assert row["median"] <= row["p90_us"] <= row["p99_us"] <= row["p999_us"], row
         if row["measure"] == "latency-loaded":
@@ -154,6 +154,14 @@ def what_cannot_be_understood_is_refused_at_once():
                   "-o /nonexistent/bench.json"):
         done = command(f"{TSUJI} bench {words}")
         assert done.returncode == 2 and done.stderr.startswith("tsuji: "), (words, done)
+
+
+@test
+def pktgen_is_taken_only_where_it_is():
+    if os.path.exists("/proc/net/pktgen/pgctrl"):
+        raise Skip("this kernel has pktgen")
+    done = command(f"{TSUJI} bench --quick --generator pktgen")
+    assert done.returncode == 4 and "modprobe pktgen" in done.stderr, done
 
 
 if __name__ == "__main__":
