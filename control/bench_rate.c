@@ -31,8 +31,10 @@
 #define FLOWS_PPS    200000.0 /* many flows are introduced at a pace that loses none of them */
 #define FLOWS_FEW    1024     /* fewer need no introduction: all come by while it warms up */
 #define FLOWS_MARGIN 1.2      /* times each */
-#define INTRODUCED   64	      /* stations at a time: what a small ring holds ... */
-#define PAUSE_US     200      /* ... and time to take them out */
+#define FLOWS_LATE   4	      /* times as long as it should take, and no longer */
+#define FLOWS_POLL_S 0.005
+#define INTRODUCED   64	 /* stations at a time: what a small ring holds ... */
+#define PAUSE_US     200 /* ... and time to take them out */
 #define TO_IFS_MAX   16
 #define EXPERIMENTAL 0x88b5 /* IEEE 802 local experimental ethertype */
 
@@ -44,7 +46,7 @@ static_assert(NEW_FIRST > BENCH_FLOWS_MAX, "a new flow is new");
 #define NEW_POLL_S    0.0002
 
 /* After a trial, for frames on their way: all are there, or none came for that long. */
-#define DRAIN_S	     0.02
+#define DRAIN_S	     0.05
 #define DRAIN_POLL_S 0.001
 #define QUIET_S	     0.003 /* before it: nothing of what was sent earlier comes any more */
 
@@ -256,12 +258,17 @@ static int introduce_flows(struct bench_rate *rate, const struct bench_load *loa
 			   struct refusal *why)
 {
 	const struct bench_load slow = {.flows = load->flows, .size = load->size, .pps = FLOWS_PPS};
+	const uint64_t enough = made_by(rate) + (uint64_t)(load->flows * FLOWS_MARGIN);
+	double deadline = now_s() + introduction_s(load->flows) * FLOWS_LATE;
+	bool complete = true;
 
 	if (load->flows <= FLOWS_FEW)
 		return 0;
 	if (bench_generator_start(&rate->generator, &slow, why))
 		return -1;
-	return finish(rate, wait_s(introduction_s(load->flows), stop_fd), why);
+	while (complete && made_by(rate) < enough && now_s() < deadline)
+		complete = wait_s(FLOWS_POLL_S, stop_fd);
+	return finish(rate, complete, why);
 }
 
 int bench_rate_measure(struct bench_rate *rate, const struct bench_load *load, int stop_fd,
