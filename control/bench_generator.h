@@ -31,7 +31,8 @@ struct bench_ends {
 	struct mac to_mac; /* the router's, a station's on the same bridge, or broadcast */
 	unsigned sources, destinations; /* MACs, counted up from from_if's and to_mac; 0: one */
 	int cpu;			/* where the generator runs */
-	enum bench_source source;	/* pktgen: sources and destinations have one MAC */
+	bool stateless; /* what is between them takes all flows alike: none need be introduced */
+	enum bench_source source; /* pktgen: sources and destinations have one MAC */
 };
 
 struct bench_load {

@@ -176,6 +176,7 @@ struct bench_rate *bench_lab_rate(struct bench_lab *lab, struct refusal *why)
 		.to_netns = alone ? lab->router : lab->to, .to_ifs = alone ? "r0" : "e0",
 		.to = lab->to_address, .cpu = lab->place.cpus->generator,
 		.destinations = lab->place.path == BENCH_BRIDGED, .source = lab->place.source,
+		.stateless = alone || lab->place.contender == BENCH_REDIRECT,
 	};
 
 	config_parse_mac(is_wire(&lab->place) ? TO_MAC : R0_MAC, &ends.to_mac);
