@@ -17,8 +17,8 @@
 #define TSUJI_BUCKET_H
 
 #include "hash.h"
+#include "memory.h"
 
-#include <stdlib.h>
 #include <urcu/arch.h>
 
 /* -- a lock that counts ----------------------------------------------------------------- */
@@ -78,7 +78,7 @@ static inline bool buckets_init(struct buckets *buckets, uint32_t capacity,
 
 	while (n < 2 * capacity)
 		n *= 2;
-	buckets->at = calloc(n, sizeof(*buckets->at));
+	buckets->at = memory_new(n * sizeof(*buckets->at));
 	buckets->mask = n - 1;
 	memcpy(buckets->secret, secret, sizeof(buckets->secret));
 	return buckets->at;
@@ -86,7 +86,7 @@ static inline bool buckets_init(struct buckets *buckets, uint32_t capacity,
 
 static inline void buckets_fini(struct buckets *buckets)
 {
-	free(buckets->at);
+	memory_free(buckets->at, ((size_t)buckets->mask + 1) * sizeof(*buckets->at));
 }
 
 static inline struct bucket *bucket_of(const struct buckets *buckets, uint64_t key)

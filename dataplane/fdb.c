@@ -64,10 +64,9 @@ struct ring {
 };
 
 struct fdb {
-	struct fdb_config config; /* constant, like the three below */
+	struct fdb_config config; /* constant, like the two below */
 	struct buckets buckets;
-	struct entry *entries; /* 1 to capacity, in memory */
-	void *memory;
+	struct entry *entries; /* 1 to capacity */
 	uint64_t aging_ns[PORT_MAX]; /* of each bridge: control's */
 	uint64_t next_ns cache_aligned; /* the worker's, like the next three: when to sweep on */
 	uint64_t due_ns; /* the earliest that this pass met, or that was learnt since it began */
@@ -512,6 +511,12 @@ unsigned fdb_longest_chain(const struct fdb *fdb)
 
 /* -- the table itself ----------------------------------------------------------------- */
 
+/* Entry 0 stands for none. */
+static size_t entries_memory(const struct fdb *fdb)
+{
+	return ((size_t)fdb->config.capacity + 1) * sizeof(*fdb->entries);
+}
+
 struct fdb *fdb_new(const struct fdb_config *config)
 {
 	struct fdb *fdb = aligned_alloc(CACHE_LINE, sizeof(*fdb));
@@ -522,14 +527,11 @@ struct fdb *fdb_new(const struct fdb_config *config)
 	fdb->config.port_max = config->port_max ? config->port_max : 65536;
 	bool have_buckets = buckets_init(&fdb->buckets, fdb->config.capacity, config->secret);
 	fdb->ring.events = calloc(N_EVENTS, sizeof(*fdb->ring.events));
-	/* Entry 0 stands for none, and another's size is lost to the alignment. */
-	fdb->memory = calloc((size_t)fdb->config.capacity + 2, sizeof(*fdb->entries));
-	if (!have_buckets || !fdb->memory || !fdb->ring.events) {
+	fdb->entries = memory_new(entries_memory(fdb));
+	if (!have_buckets || !fdb->entries || !fdb->ring.events) {
 		fdb_free(fdb);
 		return NULL;
 	}
-	uintptr_t end = (uintptr_t)fdb->memory + sizeof(*fdb->entries) - 1;
-	fdb->entries = (struct entry *)(end - end % sizeof(*fdb->entries));
 	for (unsigned i = 0; i < PORT_MAX; i++)
 		fdb->aging_ns[i] = DEFAULT_AGING_NS;
 	return fdb;
@@ -540,7 +542,7 @@ void fdb_free(struct fdb *fdb)
 	if (!fdb)
 		return;
 	free(fdb->ring.events);
-	free(fdb->memory);
+	memory_free(fdb->entries, entries_memory(fdb));
 	buckets_fini(&fdb->buckets);
 	free(fdb);
 }

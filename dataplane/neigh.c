@@ -302,7 +302,7 @@ struct neigh_table *neigh_new(const struct neigh_config *config)
 	set_defaults(&table->config);
 	uint32_t n = table->config.capacity;
 	bool have_buckets = buckets_init(&table->buckets, n, config->secret);
-	table->entries = aligned_alloc(CACHE_LINE, (size_t)n * sizeof(*table->entries));
+	table->entries = memory_new((size_t)n * sizeof(*table->entries));
 	table->pool.free = calloc(n, sizeof(*table->pool.free));
 	if (!have_buckets || !table->entries || !table->pool.free) {
 		neigh_free(table);
@@ -318,7 +318,7 @@ void neigh_free(struct neigh_table *table)
 	if (!table)
 		return;
 	free(table->pool.free);
-	free(table->entries);
+	memory_free(table->entries, (size_t)table->config.capacity * sizeof(*table->entries));
 	buckets_fini(&table->buckets);
 	free(table);
 }

@@ -19,6 +19,7 @@
  */
 #include "session.h"
 
+#include "memory.h"
 #include "session_entry.h"
 #include "session_tcp.h"
 
@@ -602,28 +603,32 @@ uint64_t session_next(const struct session_table *table)
 
 /* -- the table itself ------------------------------------------------------------------- */
 
+/* What was allocated, or is to be. Entry 0 stands for none. */
+static size_t entries_memory(const struct session_table *table)
+{
+	return ((size_t)table->capacity + MORGUE_SIZE + 1) * sizeof(*table->entries);
+}
+static size_t tuples_memory(const struct session_table *table)
+{
+	return ((size_t)table->tuple_mask + 1) * sizeof(*table->tuples);
+}
+
 static bool allocate(struct session_table *table)
 {
-	size_t n_entries = (size_t)table->capacity + MORGUE_SIZE;
 	uint32_t n_buckets = 1;
 
 	while (n_buckets < table->capacity) /* chains of one or two; those of tuples are shorter */
 		n_buckets *= 2;
 	table->mask = n_buckets - 1;
 	table->tuple_mask = 4 * n_buckets - 1;
-	table->tuples = calloc(4 * (size_t)n_buckets, sizeof(*table->tuples));
+	table->tuples = memory_new(tuples_memory(table));
 	table->peers = calloc(n_buckets, sizeof(*table->peers));
 	table->host_heads = calloc(n_buckets, sizeof(*table->host_heads));
 	table->hosts = calloc((size_t)table->capacity + 1, sizeof(*table->hosts));
-	/* Entry 0 stands for none, and another's size is lost to the alignment. */
-	table->memory = calloc(n_entries + 2, sizeof(*table->entries));
+	table->entries = memory_new(entries_memory(table));
 	table->mappings = mapping_new(table->capacity + VECTOR_SIZE, table->secret); /* and held */
-	if (!table->tuples || !table->peers || !table->host_heads || !table->hosts ||
-	    !table->memory || !table->mappings)
-		return false;
-	uintptr_t end = (uintptr_t)table->memory + CACHE_LINE - 1;
-	table->entries = (struct entry *)(end - end % CACHE_LINE);
-	return true;
+	return table->tuples && table->peers && table->host_heads && table->hosts &&
+	       table->entries && table->mappings;
 }
 
 struct session_table *session_new(const struct session_config *config)
@@ -650,10 +655,10 @@ void session_free(struct session_table *table)
 	if (!table)
 		return;
 	mapping_free(table->mappings);
-	free(table->memory);
+	memory_free(table->entries, entries_memory(table));
 	free(table->hosts);
 	free(table->host_heads);
 	free(table->peers);
-	free(table->tuples);
+	memory_free(table->tuples, tuples_memory(table));
 	free(table);
 }

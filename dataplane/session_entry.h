@@ -51,7 +51,6 @@ struct session_table {
 	uint32_t *tuples; /* chains of entry * 2 + direction */
 	uint32_t *peers, *host_heads;
 	struct entry *entries;
-	void *memory; /* of entries */
 	struct host *hosts;
 	struct mapping_table *mappings;
 	uint64_t now_ns cache_aligned; /* the worker's, down to counts: its own clock */
