@@ -166,7 +166,7 @@ static void host_remove(struct session_table *table, be32 address)
 
 static uint32_t *tuple_head(const struct session_table *table, const struct tuple *t)
 {
-	return &table->tuples[hash_siphash(table->secret, t, sizeof(*t)) & table->tuple_mask];
+	return &table->tuples[hash_mix_words(&table->mix, t) & table->tuple_mask];
 }
 
 /* Expired or killed ones, too. */
@@ -642,6 +642,7 @@ struct session_table *session_new(const struct session_config *config)
 		.due_ns = UINT64_MAX,
 	};
 	memcpy(table->secret, config->secret, sizeof(table->secret));
+	table->mix = hash_mix_of(config->secret);
 	session_set_times(table, config);
 	if (!allocate(table)) {
 		session_free(table);

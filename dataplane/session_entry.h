@@ -47,6 +47,7 @@ struct host {
 
 struct session_table {
 	uint8_t secret[HASH_KEY_SIZE]; /* constant, down to mappings */
+	struct hash_mix mix;
 	uint32_t capacity, tuple_mask, mask;
 	uint32_t *tuples; /* chains of entry * 2 + direction */
 	uint32_t *peers, *host_heads;
