@@ -80,12 +80,6 @@ struct fdb {
 
 /* -- words ---------------------------------------------------------------------------- */
 
-static uint64_t key_of(uint16_t bridge, struct mac mac)
-{
-	uint64_t key = 0;
-	memcpy(&key, mac.b, sizeof(mac.b));
-	return key | (uint64_t)bridge << 48;
-}
 static uint16_t key_bridge(uint64_t key) { return (uint16_t)(key >> 48); }
 static struct mac key_mac(uint64_t key)
 {
@@ -289,18 +283,40 @@ static void hits_begin(const struct fdb *fdb, struct bucket *b, struct entry *e,
 	seqlock_release(&b->lock);
 }
 
-uint16_t fdb_lookup(struct fdb *fdb, uint16_t bridge, struct mac mac, uint64_t now_ns)
+void fdb_seek(const struct fdb *fdb, struct fdb_spot *spots, unsigned n)
 {
-	uint64_t key = key_of(bridge, mac);
-	struct bucket *b = bucket_of(&fdb->buckets, key);
-	struct entry seen, *e = look(fdb, b, key, &seen);
+	for (unsigned i = 0; i < n; i++) {
+		spots[i].bucket = bucket_of(&fdb->buckets, spots[i].key);
+		prefetch(spots[i].bucket);
+	}
+	for (unsigned i = 0; i < n; i++)
+		prefetch(&fdb->entries[load_shared(&spots[i].bucket->head)]);
+}
+
+static struct fdb_spot spot_of(const struct fdb *fdb, uint16_t bridge, struct mac mac)
+{
+	uint64_t key = fdb_key(bridge, mac);
+
+	return (struct fdb_spot){key, bucket_of(&fdb->buckets, key)};
+}
+
+uint16_t fdb_lookup_at(struct fdb *fdb, const struct fdb_spot *spot, uint64_t now_ns)
+{
+	struct entry seen, *e = look(fdb, spot->bucket, spot->key, &seen);
 
 	if (!e || now_ns >= entry_due(fdb, &seen))
 		return PORT_NONE;
 	if (unlikely(seen.place & FRESH))
-		hits_begin(fdb, b, e, key);
+		hits_begin(fdb, spot->bucket, e, spot->key);
 	count_add(&e->hits, 1);
 	return place_kind(seen.place) == FDB_LOCAL ? FDB_IS_LOCAL : place_port(seen.place);
+}
+
+uint16_t fdb_lookup(struct fdb *fdb, uint16_t bridge, struct mac mac, uint64_t now_ns)
+{
+	struct fdb_spot spot = spot_of(fdb, bridge, mac);
+
+	return fdb_lookup_at(fdb, &spot, now_ns);
 }
 
 /* What is new about a source, whose bucket is locked. */
@@ -342,23 +358,30 @@ static enum fdb_learnt learn(struct fdb *fdb, struct bucket *b, uint64_t key, ui
 	return FDB_NEW;
 }
 
-enum fdb_learnt fdb_learn(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port,
-			  uint64_t now_ns, uint16_t *before)
+enum fdb_learnt fdb_learn_at(struct fdb *fdb, const struct fdb_spot *spot, uint16_t port,
+			     uint64_t now_ns, uint16_t *before)
 {
-	assert(bridge < PORT_MAX && port < PORT_MAX);
-	uint64_t key = key_of(bridge, mac);
-	uint64_t grain_ns = min_u64(SEEN_GRAIN_NS, load_shared(&fdb->aging_ns[bridge]) / 4);
-	struct bucket *b = bucket_of(&fdb->buckets, key);
-	struct entry seen, *e = look(fdb, b, key, &seen);
+	assert(key_bridge(spot->key) < PORT_MAX && port < PORT_MAX);
+	uint64_t aging_ns = load_shared(&fdb->aging_ns[key_bridge(spot->key)]);
+	uint64_t grain_ns = min_u64(SEEN_GRAIN_NS, aging_ns / 4);
+	struct entry seen, *e = look(fdb, spot->bucket, spot->key, &seen);
 
 	if (likely(e && place_allows(seen.place, port) && now_ns - seen.seen_ns < grain_ns))
 		return FDB_KNOWN; /* and alive: the grain is less than the age */
-	seqlock_take(&b->lock);
-	enum fdb_learnt learnt = learn(fdb, b, key, port, now_ns, before);
-	seqlock_release(&b->lock);
+	seqlock_take(&spot->bucket->lock);
+	enum fdb_learnt learnt = learn(fdb, spot->bucket, spot->key, port, now_ns, before);
+	seqlock_release(&spot->bucket->lock);
 	if (learnt == FDB_FULL)
 		count_add(&fdb->n_refused, 1);
 	return learnt;
+}
+
+enum fdb_learnt fdb_learn(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port,
+			  uint64_t now_ns, uint16_t *before)
+{
+	struct fdb_spot spot = spot_of(fdb, bridge, mac);
+
+	return fdb_learn_at(fdb, &spot, port, now_ns, before);
 }
 
 /*
@@ -421,7 +444,7 @@ void fdb_set_aging(struct fdb *fdb, uint16_t bridge, uint64_t aging_ns)
 int fdb_add(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port, enum fdb_kind kind)
 {
 	assert(bridge < PORT_MAX && kind != FDB_LEARNT && (port < PORT_MAX || kind == FDB_LOCAL));
-	uint64_t key = key_of(bridge, mac);
+	uint64_t key = fdb_key(bridge, mac);
 	struct bucket *b = bucket_of(&fdb->buckets, key);
 
 	if (mac_is_group(mac) || mac_is_zero(mac))
@@ -438,7 +461,7 @@ int fdb_add(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port, enu
 
 int fdb_del(struct fdb *fdb, uint16_t bridge, struct mac mac)
 {
-	uint64_t key = key_of(bridge, mac);
+	uint64_t key = fdb_key(bridge, mac);
 	struct bucket *b = bucket_of(&fdb->buckets, key);
 
 	seqlock_take(&b->lock);

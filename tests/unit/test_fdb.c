@@ -849,6 +849,34 @@ static bool step_worker(struct pair *pair, unsigned what, uint16_t bridge, struc
 	return what >= 9;
 }
 
+/* A vector of frames: all spots are sought first, and what one changes the next must see. */
+static void step_vector(struct pair *pair)
+{
+	struct twin *t = &pair->twin;
+	struct fdb_spot spots[24];
+	uint16_t bridges[24];
+	struct mac macs[24];
+	unsigned n = (unsigned)rand() % (ARRAY_SIZE(spots) + 1);
+
+	for (unsigned i = 0; i < n; i++) {
+		bridges[i] = (uint16_t)(rand() % TWIN_BRIDGES);
+		macs[i] = mac_number((uint32_t)rand() % TWIN_HOSTS);
+		spots[i].key = fdb_key(bridges[i], macs[i]);
+	}
+	fdb_seek(pair->fdb, spots, n);
+	for (unsigned i = 0; i < n; i++) {
+		uint16_t port = (uint16_t)(rand() % TWIN_PORTS), before = 99, expected = 99;
+		if (rand() % 2) {
+			assert_int_equal(fdb_learn_at(pair->fdb, &spots[i], port, t->now_ns, &before),
+					 twin_learn(t, bridges[i], macs[i], port, &expected));
+			assert_int_equal(before, expected);
+		} else {
+			assert_int_equal(fdb_lookup_at(pair->fdb, &spots[i], t->now_ns),
+					 twin_lookup(t, bridges[i], macs[i]));
+		}
+	}
+}
+
 static bool step_control(struct pair *pair, unsigned what, uint16_t bridge, struct mac mac)
 {
 	static const uint64_t agings_ns[] = {0, 2 * S, 30 * S, 300 * S};
@@ -883,6 +911,10 @@ static void fdb_random_operations_agree_with_the_twin(void **unused)
 		pair.twin.aging_ns[i] = AGE;
 	fdb_watch(pair.fdb, true);
 	for (unsigned step = 0; step < 60000; step++) {
+		if (rand() % 16 == 0) {
+			step_vector(&pair);
+			compare_events(&pair, false);
+		}
 		uint16_t bridge = (uint16_t)(rand() % TWIN_BRIDGES);
 		struct mac mac = mac_number((uint32_t)rand() % TWIN_HOSTS);
 		bool any_order = rand() % 8 ? step_worker(&pair, rand() % 10, bridge, mac)
