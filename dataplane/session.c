@@ -164,16 +164,22 @@ static void host_remove(struct session_table *table, be32 address)
 
 /* -- entries ---------------------------------------------------------------------------- */
 
+/* Where the chain of t begins: an index of tuples. */
+static uint32_t tuple_spot(const struct session_table *table, const struct tuple *t)
+{
+	return (uint32_t)hash_mix_words(&table->mix, t) & table->tuple_mask;
+}
+
 static uint32_t *tuple_head(const struct session_table *table, const struct tuple *t)
 {
-	return &table->tuples[hash_mix_words(&table->mix, t) & table->tuple_mask];
+	return &table->tuples[tuple_spot(table, t)];
 }
 
 /* Expired or killed ones, too. */
-static struct entry *find(const struct session_table *table, const struct tuple *t,
+static struct entry *find(const struct session_table *table, uint32_t spot, const struct tuple *t,
 			  enum session_direction *direction)
 {
-	uint32_t node = *tuple_head(table, t);
+	uint32_t node = table->tuples[spot];
 
 	while (node) {
 		struct entry *e = &table->entries[node / 2];
@@ -311,19 +317,35 @@ static void empty_morgue(struct session_table *table)
 
 /* -- finding ---------------------------------------------------------------------------- */
 
-struct session *session_find(struct session_table *table, const struct tuple *t,
-			     enum session_direction *direction, uint64_t now_ns)
+struct session *session_find_at(struct session_table *table, uint32_t spot, const struct tuple *t,
+				enum session_direction *direction, uint64_t now_ns)
 {
 	uint64_t at_ns = worker_clock(table, now_ns);
-	struct entry *e = find(table, t, direction);
+	struct entry *e = find(table, spot, t, direction);
 
 	return e && !is_dead(e, at_ns) ? &e->session : NULL;
 }
 
-/* That the second waits for the bucket holds nobody up: the processor goes on meanwhile. */
-void session_prefetch(const struct session_table *table, const struct tuple *t)
+struct session *session_find(struct session_table *table, const struct tuple *t,
+			     enum session_direction *direction, uint64_t now_ns)
 {
-	prefetch(&table->entries[*tuple_head(table, t) / 2]);
+	return session_find_at(table, tuple_spot(table, t), t, direction, now_ns);
+}
+
+uint32_t session_seek(const struct session_table *table, const struct tuple *t)
+{
+	uint32_t spot = tuple_spot(table, t);
+
+	prefetch(&table->tuples[spot]);
+	return spot;
+}
+
+void session_approach(const struct session_table *table, uint32_t spot)
+{
+	const struct entry *e = &table->entries[table->tuples[spot] / 2];
+
+	prefetch(e);
+	prefetch((const char *)e + CACHE_LINE);
 }
 
 /* -- mappings --------------------------------------------------------------------------- */
@@ -419,7 +441,7 @@ bool session_knows_remote(struct session_table *table, uint8_t protocol, be32 ou
 static bool tuple_is_free(struct session_table *table, const struct tuple *t, uint64_t at_ns)
 {
 	enum session_direction unused;
-	struct entry *e = find(table, t, &unused);
+	struct entry *e = find(table, tuple_spot(table, t), t, &unused);
 
 	if (e && !is_dead(e, at_ns))
 		return false;

@@ -80,8 +80,15 @@ void session_free(struct session_table *table);
 /* The session that t belongs to and its direction; NULL: none, or it has expired. Cost: one or two cache lines. */
 struct session *session_find(struct session_table *table, const struct tuple *t, enum session_direction *direction,
 			     uint64_t now_ns);
-/* Brings the lines closer that session_find() will read for these tuples. */
-void session_prefetch(const struct session_table *table, const struct tuple *t);
+/*
+ * The same in three steps, for a vector, whose lines are asked for before the first is waited
+ * for: session_seek() says where to look for a tuple, which stays so; session_approach() wants
+ * the line of that, session_find_at() both lines of the session.
+ */
+uint32_t session_seek(const struct session_table *table, const struct tuple *t);
+void session_approach(const struct session_table *table, uint32_t spot);
+struct session *session_find_at(struct session_table *table, uint32_t spot, const struct tuple *t,
+				enum session_direction *direction, uint64_t now_ns);
 
 /*
  * The outside endpoint for a source-translated session of the inside endpoint (original

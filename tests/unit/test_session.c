@@ -105,8 +105,14 @@ static struct mapped open_mapped(struct session_table *table, struct tuple t,
 
 static struct session *find(struct session_table *table, struct tuple t, uint64_t now_ns)
 {
-	enum session_direction direction;
-	return session_find(table, &t, &direction, now_ns);
+	enum session_direction direction, again = 77;
+	uint32_t spot = session_seek(table, &t);
+	session_approach(table, spot);
+	struct session *s = session_find(table, &t, &direction, now_ns);
+	assert_ptr_equal(session_find_at(table, spot, &t, &again, now_ns), s);
+	if (s)
+		assert_int_equal(again, direction);
+	return s;
 }
 
 static struct session_counts counts(const struct session_table *table)
@@ -139,7 +145,6 @@ static void session_empty_table_knows_nobody_and_wants_no_call(void **unused)
 	(void)unused;
 	struct session_table *table = table_small();
 	struct tuple t = flow(PROTO_UDP, 1, 1000, 1, 53);
-	session_prefetch(table, &t);
 	assert_null(find(table, t, START_NS));
 	session_age(table, START_NS);
 	assert_true(session_next(table) == UINT64_MAX);
@@ -147,6 +152,26 @@ static void session_empty_table_knows_nobody_and_wants_no_call(void **unused)
 	assert_true(counts(table).sessions == 0);
 	session_free(table);
 	session_free(NULL);
+}
+
+/* A vector seeks before its first packet opens the session that the second belongs to. */
+static void session_spot_stays_when_sessions_come_and_go(void **unused)
+{
+	(void)unused;
+	struct session_table *table = table_small();
+	struct tuple t = flow(PROTO_UDP, 1, 1000, 1, 53);
+	enum session_direction direction;
+	uint32_t spot = session_seek(table, &t);
+	session_approach(table, spot);
+	assert_null(session_find_at(table, spot, &t, &direction, START_NS));
+	struct mapped m = open_mapped(table, t, &one_address, START_NS);
+	assert_ptr_equal(session_find_at(table, spot, &t, &direction, START_NS), m.session);
+	assert_int_equal(direction, SESSION_ORIGINAL);
+	session_flush(table, is_everything, NULL);
+	session_age(table, START_NS);
+	assert_null(session_find_at(table, spot, &t, &direction, START_NS));
+	assert_int_equal(session_seek(table, &t), spot);
+	session_free(table);
 }
 
 static void session_is_found_by_either_tuple(void **unused)
@@ -1451,7 +1476,8 @@ static void step_note(struct pair *pair)
 
 	if (!ts->live)
 		return;
-	struct session *s = session_find(pair->table, &ts->tuple[direction], &found, t->now_ns);
+	uint32_t spot = session_seek(pair->table, &ts->tuple[direction]);
+	struct session *s = session_find_at(pair->table, spot, &ts->tuple[direction], &found, t->now_ns);
 	assert_non_null(s);
 	assert_int_equal(found, direction);
 	session_note(pair->table, s, direction, f, len, t->now_ns);
@@ -1640,7 +1666,10 @@ static void *race_control(void *arg)
 static unsigned race_packet(struct session_table *table, uint16_t port, unsigned r, uint64_t now_ns)
 {
 	struct tuple t = flow(PROTO_UDP, port % 4, port, port, port);
-	struct session *s = find(table, t, now_ns);
+	enum session_direction direction;
+	uint32_t spot = session_seek(table, &t);
+	session_approach(table, spot);
+	struct session *s = session_find_at(table, spot, &t, &direction, now_ns);
 	if (!s) {
 		struct mapped m = map(table, t, &one_address, now_ns);
 		struct tuple reply = reply_to(t, m.address, m.port);
@@ -1700,6 +1729,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(session_empty_table_knows_nobody_and_wants_no_call),
+		cmocka_unit_test(session_spot_stays_when_sessions_come_and_go),
 		cmocka_unit_test(session_is_found_by_either_tuple),
 		cmocka_unit_test(session_counts_each_direction),
 		cmocka_unit_test(session_states_have_names),
