@@ -398,7 +398,8 @@ static int peer_obey(struct server *server, struct peer *peer, const char *line,
 
 /*
  * Answers the requests of the inbox, as long as the answers find room, or goes on with one
- * that is under way. 1: it stopped for lack of room, or behind a page; 0: no whole line is left; -1: the peer is to be closed.
+ * that is under way. 1: it stopped for lack of room, or behind a page; 0: no whole line is left;
+ * -1: the peer is to be closed.
  */
 static int peer_run(struct server *server, struct peer *peer)
 {
@@ -420,8 +421,7 @@ static int peer_run(struct server *server, struct peer *peer)
 			result = 1;
 			break;
 		}
-		if (!peer->skipping && end > line &&
-		    peer_obey(server, peer, line, end - line))
+		if (!peer->skipping && end > line && peer_obey(server, peer, line, end - line))
 			return -1;
 		peer->skipping = false;
 		at = end + 1 - peer->in;
