@@ -41,7 +41,8 @@ static enum verdict check_header(struct packet *p)
 	if (unlikely(header_len < sizeof(*h) || header_len > room))
 		return DROP_IP4_IHL;
 	/* (2): the checksum is correct; RFC 1122 3.2.1.2: else silently discard. */
-	if (unlikely(csum_fold(csum_add(0, h, header_len)) != 0xffff))
+	bool bare = likely(header_len == sizeof(*h));
+	if (unlikely(csum_fold(bare ? csum_header(h) : csum_add(0, h, header_len)) != 0xffff))
 		return DROP_IP4_CHECKSUM;
 	/* (5): the total length field holds the header; and it came whole. */
 	unsigned total_len = be16_host(h->total_len);

@@ -130,7 +130,8 @@ static void resolve(struct pipeline *pl, const struct vector *v)
 static void redirect(struct pipeline *pl, const struct vector *v, struct vector *made)
 {
 	for (unsigned i = 0; i < v->n; i++) {
-		if (likely(!ip4_wants_redirect(pl->ports, v->p[i])))
+		if (likely(v->p[i]->decision.port_out != v->p[i]->port_in) ||
+		    !ip4_wants_redirect(pl->ports, v->p[i]))
 			continue;
 		struct packet *p = icmp_redirect(pl->limiter, pl->pool, pl->stats, pl->ports,
 						 v->p[i], pl->now_ns);
