@@ -387,8 +387,10 @@ void nat_input(const struct nat *nat, const struct vector *v)
 		begin(v->p[i]);
 		look(nat, v->p[i], &sights[i]);
 		note_first(nat, v->p[i], &sights[i]);
-		sights[i].spot = session_seek(nat->sessions, &sights[i].tuple);
 	}
+	/* Not above: a hash reads in words what has just been written in pieces, and would wait. */
+	for (unsigned i = 0; i < v->n; i++)
+		sights[i].spot = session_seek(nat->sessions, &sights[i].tuple);
 	for (unsigned i = 0; i < v->n; i++)
 		session_approach(nat->sessions, sights[i].spot);
 	for (unsigned i = 0; i < v->n; i++) {
