@@ -382,23 +382,22 @@ static void begin(struct packet *p)
 void nat_input(const struct nat *nat, const struct vector *v)
 {
 	struct nat_sight sights[VECTOR_SIZE];
+	struct session_spot spots[VECTOR_SIZE];
 
 	for (unsigned i = 0; i < v->n; i++) {
 		begin(v->p[i]);
 		look(nat, v->p[i], &sights[i]);
 		note_first(nat, v->p[i], &sights[i]);
+		spots[i].tuple = &sights[i].tuple;
 	}
-	/* Not above: a hash reads in words what has just been written in pieces, and would wait. */
-	for (unsigned i = 0; i < v->n; i++)
-		sights[i].spot = session_seek(nat->sessions, &sights[i].tuple);
-	for (unsigned i = 0; i < v->n; i++)
-		session_approach(nat->sessions, sights[i].spot);
+	session_seek(nat->sessions, spots, v->n);
 	for (unsigned i = 0; i < v->n; i++) {
 		if (unlikely(sights[i].kind ==
 			     NAT_IS_ORPHAN)) { /* its first may have come behind it */
 			look(nat, v->p[i], &sights[i]);
-			sights[i].spot = session_seek(nat->sessions, &sights[i].tuple);
+			session_seek(nat->sessions, &spots[i], 1);
 		}
+		sights[i].spot = spots[i].at;
 		v->p[i]->verdict = (uint8_t)input_one(nat, v->p[i], &sights[i]);
 	}
 }

@@ -29,6 +29,7 @@
 #define SWEEP_STEPS   128
 #define SWEEP_STEP_NS (5 * NS_PER_MS)
 #define SWEEP_SLICE   64   /* entries at least: a small table is swept by one call */
+#define SEEN_AT_ONCE  4096 /* entries that the second-level cache holds: not worth a second look */
 #define MORGUE_SIZE   4096 /* a turn of two full rings may evict a session with each packet */
 
 const char *session_state_name(enum session_state state)
@@ -317,11 +318,11 @@ static void empty_morgue(struct session_table *table)
 
 /* -- finding ---------------------------------------------------------------------------- */
 
-struct session *session_find_at(struct session_table *table, uint32_t spot, const struct tuple *t,
+struct session *session_find_at(struct session_table *table, uint32_t at, const struct tuple *t,
 				enum session_direction *direction, uint64_t now_ns)
 {
 	uint64_t at_ns = worker_clock(table, now_ns);
-	struct entry *e = find(table, spot, t, direction);
+	struct entry *e = find(table, at, t, direction);
 
 	return e && !is_dead(e, at_ns) ? &e->session : NULL;
 }
@@ -332,20 +333,36 @@ struct session *session_find(struct session_table *table, const struct tuple *t,
 	return session_find_at(table, tuple_spot(table, t), t, direction, now_ns);
 }
 
-uint32_t session_seek(const struct session_table *table, const struct tuple *t)
+static void prefetch_entry(const struct session_table *table, uint32_t node)
 {
-	uint32_t spot = tuple_spot(table, t);
-
-	prefetch(&table->tuples[spot]);
-	return spot;
-}
-
-void session_approach(const struct session_table *table, uint32_t spot)
-{
-	const struct entry *e = &table->entries[table->tuples[spot] / 2];
+	const struct entry *e = &table->entries[node / 2];
 
 	prefetch(e);
 	prefetch((const char *)e + CACHE_LINE);
+}
+
+/* Where another session stands before the one that is sought, it wants the next, too. */
+static void seek_further(const struct session_table *table, const struct session_spot *spots,
+			 unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t node = table->tuples[spots[i].at];
+		const struct entry *e = &table->entries[node / 2];
+		if (node && unlikely(!tuple_equal(&e->session.tuple[node % 2], spots[i].tuple)))
+			prefetch_entry(table, e->next[node % 2]);
+	}
+}
+
+void session_seek(const struct session_table *table, struct session_spot *spots, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		spots[i].at = tuple_spot(table, spots[i].tuple);
+		prefetch(&table->tuples[spots[i].at]);
+	}
+	for (unsigned i = 0; i < n; i++)
+		prefetch_entry(table, table->tuples[spots[i].at]);
+	if (table->n_used > SEEN_AT_ONCE)
+		seek_further(table, spots, n);
 }
 
 /* -- mappings --------------------------------------------------------------------------- */

@@ -81,13 +81,16 @@ void session_free(struct session_table *table);
 struct session *session_find(struct session_table *table, const struct tuple *t, enum session_direction *direction,
 			     uint64_t now_ns);
 /*
- * The same in three steps, for a vector, whose lines are asked for before the first is waited
- * for: session_seek() says where to look for a tuple, which stays so; session_approach() wants
- * the line of that, session_find_at() both lines of the session.
+ * The same for a vector, whose lines are asked for before the first is waited for: says of each
+ * tuple where to look for it, which stays so until session_free(). It is then found there by
+ * session_find_at().
  */
-uint32_t session_seek(const struct session_table *table, const struct tuple *t);
-void session_approach(const struct session_table *table, uint32_t spot);
-struct session *session_find_at(struct session_table *table, uint32_t spot, const struct tuple *t,
+struct session_spot {
+	const struct tuple *tuple; /* the caller's */
+	uint32_t at;
+};
+void session_seek(const struct session_table *table, struct session_spot *spots, unsigned n);
+struct session *session_find_at(struct session_table *table, uint32_t at, const struct tuple *t,
 				enum session_direction *direction, uint64_t now_ns);
 
 /*
