@@ -33,6 +33,7 @@
 #define SWEEP_STEP_NS (5 * NS_PER_MS)
 #define SWEEP_SLICE 64 /* entries at least: a small table is swept by one call */
 #define N_EVENTS 4096
+#define SEEN_AT_ONCE 8192 /* entries that the second-level cache holds: not worth a second look */
 
 struct entry {
 	/* written under the bucket's lock, read without it */
@@ -283,6 +284,16 @@ static void hits_begin(const struct fdb *fdb, struct bucket *b, struct entry *e,
 	seqlock_release(&b->lock);
 }
 
+/* Where another entry stands before the one that is sought, it wants the next, too. */
+static void seek_further(const struct fdb *fdb, const struct fdb_spot *spots, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		const struct entry *e = &fdb->entries[load_acquire(&spots[i].bucket->head)];
+		if (unlikely(load_shared(&e->key) != spots[i].key))
+			prefetch(&fdb->entries[load_acquire(&e->next)]);
+	}
+}
+
 void fdb_seek(const struct fdb *fdb, struct fdb_spot *spots, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
@@ -291,6 +302,8 @@ void fdb_seek(const struct fdb *fdb, struct fdb_spot *spots, unsigned n)
 	}
 	for (unsigned i = 0; i < n; i++)
 		prefetch(&fdb->entries[load_shared(&spots[i].bucket->head)]);
+	if (load_shared(&fdb->pool.n_used) > SEEN_AT_ONCE)
+		seek_further(fdb, spots, n);
 }
 
 static struct fdb_spot spot_of(const struct fdb *fdb, uint16_t bridge, struct mac mac)
