@@ -277,8 +277,12 @@ static int start_worker(struct router *router, const struct config *config, stru
 				   "%s", error.text);
 	if (error.text[0])
 		log_warning("%s", error.text);
+	int code = flow_lane_open(&router->flow);
+	if (code) /* everything works without it */
+		log_warning("no flow cache: %s", strerror(-code));
 	struct worker_config wanted = {
 		.area = router->area,
+		.flow = router->flow,
 		.n_frames = config->frames,
 		.frame_size = router->frame_size,
 		.sessions = sessions_config(&config->sessions),
@@ -288,7 +292,7 @@ static int start_worker(struct router *router, const struct config *config, stru
 	    getrandom(wanted.fdb.secret, sizeof(wanted.fdb.secret), 0) < 0 ||
 	    getrandom(wanted.sessions.secret, sizeof(wanted.sessions.secret), 0) < 0)
 		return refusal_set(why, REFUSED_MACHINE, "no random numbers: %s", strerror(errno));
-	int code = burst_lane_open(&router->burst, router->area);
+	code = burst_lane_open(&router->burst, router->area);
 	if (code) /* everything works without it */
 		log_warning("no burst lane: %s", strerror(-code));
 	code = worker_start(&router->worker, &wanted);
@@ -358,6 +362,7 @@ void router_stop(struct router *router)
 		free(published[i]);
 	}
 	burst_lane_close(router->burst);
+	flow_lane_close(router->flow);
 	xsk_area_free(router->area);
 	netdev_close(router->netdev);
 	netlink_close(router->netlink);
@@ -439,9 +444,16 @@ void router_tick(struct router *router)
 	for (unsigned i = 0; i < PORT_MAX; i++)
 		if (router->ports.port[i] && router->ports.port[i]->xsk)
 			xsk_port_refresh_stats(router->ports.port[i]->xsk);
+	lanes_count(router);
 	bridges_watch(router);
 	lanes_choose(router, false);
 	follow_sockets(router);
+}
+
+void router_settle(struct router *router)
+{
+	worker_settle(router->worker);
+	lanes_count(router);
 }
 
 /* -- live settings -- */

@@ -9,7 +9,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 
-enum { TRANSMIT, BURST_MIN, GSO, FAR_END, N_SETTINGS };
+enum { TRANSMIT, BURST_MIN, GSO, FLOW_CACHE, FAR_END, N_SETTINGS };
 
 static const char *const switch_words[] = {"off", "on", NULL};
 
@@ -21,6 +21,7 @@ static const struct {
 	[TRANSMIT] = {"lanes.transmit", config_transmit_words, 0, 0},
 	[BURST_MIN] = {"lanes.burst-min", NULL, 1, BURST_MIN_MOST},
 	[GSO] = {"lanes.gso", switch_words, 0, 0},
+	[FLOW_CACHE] = {"lanes.flow-cache", switch_words, 0, 0},
 	[FAR_END] = {"lanes.far-end", config_far_end_words, 0, 0},
 };
 
@@ -33,6 +34,8 @@ static unsigned get(const struct config_lanes *lanes, unsigned setting)
 		return lanes->burst_min;
 	case GSO:
 		return lanes->gso;
+	case FLOW_CACHE:
+		return lanes->flow_cache;
 	default:
 		return lanes->far_end_prepare;
 	}
@@ -49,6 +52,9 @@ static void put(struct config_lanes *lanes, unsigned setting, unsigned value)
 		break;
 	case GSO:
 		lanes->gso = value;
+		break;
+	case FLOW_CACHE:
+		lanes->flow_cache = value;
 		break;
 	case FAR_END:
 		lanes->far_end_prepare = value;

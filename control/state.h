@@ -31,6 +31,7 @@ struct router {
 	int changes_fd;            /* an epoll set of netlink's and netdev's sockets */
 	struct xsk_area *area;
 	struct burst_lane *burst;  /* NULL: no burst lane */
+	struct flow_lane *flow;    /* NULL: no flow cache */
 	uint32_t frame_size;
 	struct worker *worker;
 	struct ports ports;

@@ -30,6 +30,7 @@ struct worker_config {
 	uint32_t read_max;   /* frames read from a port per turn [2048] */
 	uint64_t spin_ns;    /* before it sleeps [50 us] */
 	uint8_t secret[16];  /* for the ICMP limiter's hash */
+	const struct flow_lane *flow; /* NULL: no flow cache */
 };
 
 struct worker;
@@ -61,6 +62,9 @@ struct frame_pool *worker_pool(struct worker *worker); /* for xsk_config only */
 struct stats *worker_stats(struct worker *worker);     /* read with load_shared() */
 struct neigh_table *worker_neigh(struct worker *worker);
 struct fdb *worker_fdb(struct worker *worker);
+struct flow_cache *worker_flows(struct worker *worker); /* NULL: none */
+/* Returns when everything that was repeated up to now is in the accounts; a second later at most. */
+void worker_settle(struct worker *worker);
 struct session_table *worker_sessions(struct worker *worker);
 struct rules *worker_rules(struct worker *worker); /* in force; NULL: none */
 /* What loop guard has blocked: read with load_shared(). */

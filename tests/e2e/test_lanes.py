@@ -204,7 +204,7 @@ def lanes_switch_under_a_flow_and_nothing_is_lost():
     with Lab("ab") as lab:
         for host in lab.hosts:
             set_gro(lab, host, "on")
-        tsuji, switches = lab.start_tsuji(), 0
+        tsuji, switches = lab.start_tsuji(lab.router_file("lanes: {flow-cache: off}\n")), 0
         with Flow(lab, "a", "b", 200_000) as flow:
             while flow.running():
                 for lane in ("burst", "socket", "auto", "socket"):
@@ -224,7 +224,7 @@ def gro_switched_off_and_on_under_a_flow():
     with Lab("ab") as lab:
         for host in lab.hosts:
             set_gro(lab, host, "on")
-        tsuji, offs = lab.start_tsuji(lab.router_file("lanes: {transmit: burst}\n")), 0
+        tsuji, offs = lab.start_tsuji(lab.router_file("lanes: {transmit: burst, flow-cache: off}\n")), 0
         with Flow(lab, "a", "b", 200_000) as flow:
             while flow.running():
                 set_gro(lab, "b", "off")
@@ -249,7 +249,7 @@ def gro_switched_off_and_on_under_a_flow():
 def hosts_with_and_without_gro_in_one_lab():
     with Lab("abc") as lab:
         set_gro(lab, "b", "on")
-        tsuji = lab.start_tsuji(lab.router_file("lanes: {transmit: burst}\n"))
+        tsuji = lab.start_tsuji(lab.router_file("lanes: {transmit: burst, flow-cache: off}\n"))
         assert {p: row["lane"] for p, row in ports(lab).items()} == \
             {"r0": "socket", "r1": "burst", "r2": "socket"}
         for sender, receiver in ("ab", "ba", "ac", "cb"):
@@ -279,7 +279,7 @@ def a_stuck_receiver_holds_up_nobody_else():
         with Lab("abc") as lab:
             for host in lab.hosts:
                 set_gro(lab, host, "on")
-            tsuji = lab.start_tsuji(lab.router_file(f"lanes: {{transmit: {lane}}}\n"))
+            tsuji = lab.start_tsuji(lab.router_file(f"lanes: {{transmit: {lane}, flow-cache: off}}\n"))
             lab.must("a", "ping -c 1 -W 2 192.168.0.2")
             free = tsuji.show("stats")[0]["frames_free"]
             with inside(lab.b.namespace):
@@ -395,7 +395,7 @@ def settings_are_listed_changed_and_brought_back_by_a_reload():
         def values():
             return {r["name"]: r["value"] for r in json.loads(tsuji.must("-j set"))}
         assert values() == {"lanes.transmit": "socket", "lanes.burst-min": "7", "lanes.gso": "on",
-                            "lanes.far-end": "leave"}
+                            "lanes.flow-cache": "on", "lanes.far-end": "leave"}
         assert ports(lab)["r0"]["lane"] == "socket"
         tsuji.must("set lanes.transmit burst")
         assert values()["lanes.transmit"] == "burst" and ports(lab)["r0"]["lane"] == "burst"

@@ -27,6 +27,9 @@ static void each_setting_changes_itself_only(void **state)
 	assert_int_equal(lanes.transmit, TRANSMIT_BURST);
 	assert_int_equal(lanes.burst_min, 2048);
 	assert_true(lanes.flow_cache);
+	assert_true(settings_set(&lanes, "lanes.flow-cache", "off", &complaint));
+	assert_false(lanes.flow_cache);
+	assert_int_equal(lanes.burst_min, 2048);
 }
 
 static void refused(const char *name, const char *value, const char *hint)
@@ -74,6 +77,7 @@ static void rows_tell_values_and_what_is_accepted(void **state)
 		"\"auto|socket|burst\"},"
 		"{\"name\":\"lanes.burst-min\",\"value\":\"40\",\"accepts\":\"1-2048\"},"
 		"{\"name\":\"lanes.gso\",\"value\":\"off\",\"accepts\":\"off|on\"},"
+		"{\"name\":\"lanes.flow-cache\",\"value\":\"on\",\"accepts\":\"off|on\"},"
 		"{\"name\":\"lanes.far-end\",\"value\":\"leave\",\"accepts\":\"leave|prepare\"}]");
 	free(text);
 	json_decref(rows);
