@@ -168,7 +168,30 @@ static json_t *bridge_show(struct router *router, json_t *arguments, struct comp
 
 /* -- route -- */
 
-static json_t *route_show(struct router *router, json_t *arguments, struct complaint *complaint)
+#define PAGE_ROWS 500 /* 60 KiB, and two milliseconds */
+
+json_t *answer_page(struct router *router, struct answer_pages *pages)
+{
+	size_t wanted = pages->left < PAGE_ROWS ? pages->left : PAGE_ROWS;
+	json_t *rows = router_show_routes(router, &pages->place, wanted);
+
+	pages->left = json_array_size(rows) < wanted ? 0 : pages->left - wanted;
+	select_rows(rows, "port", *pages->port ? pages->port : NULL);
+	return rows;
+}
+
+static json_t *route_pages(const char *port, json_int_t limit, struct answer_pages *pages)
+{
+	if (limit < 0 && !port) /* one more than is shown tells the client that there are more */
+		limit = REQUEST_ROWS + 1;
+	*pages = (struct answer_pages){.left = limit > 0 ? (size_t)limit : SIZE_MAX};
+	if (port)
+		snprintf(pages->port, sizeof(pages->port), "%s", port);
+	return json_array();
+}
+
+static json_t *route_show(struct router *router, json_t *arguments, struct complaint *complaint,
+			  struct answer_pages *pages)
 {
 	const char *to = NULL, *port = NULL;
 	json_int_t limit = -1;
@@ -186,10 +209,9 @@ static json_t *route_show(struct router *router, json_t *arguments, struct compl
 	}
 	if (!check_leg(router, port, complaint))
 		return NULL;
-	if (limit < 0) /* one more than is shown tells the client that there are more */
-		limit = port ? 0 : REQUEST_ROWS + 1;
-	rows = to ? router_show_route(router, prefix, prefix_len)
-		  : router_show_routes(router, limit);
+	if (!to)
+		return route_pages(port, limit, pages);
+	rows = router_show_route(router, prefix, prefix_len);
 	select_rows(rows, "port", port);
 	return rows;
 }
@@ -538,9 +560,10 @@ static json_t *set_now(struct router *router, json_t *arguments, struct complain
 
 static const struct handler {
 	const char *command, *verb;
+	/* NULL: route show, which is answered in pages */
 	json_t *(*run)(struct router *router, json_t *arguments, struct complaint *complaint);
 } handlers[] = {
-	{"port", "show", port_show},	 {"route", "show", route_show},
+	{"port", "show", port_show},	 {"route", "show", NULL},
 	{"route", "get", route_get},	 {"route", "add", route_add},
 	{"route", "del", route_del},	 {"route", "flush", route_flush},
 	{"neigh", "show", neigh_show},	 {"neigh", "add", neigh_add},
@@ -555,7 +578,7 @@ static const struct handler {
 };
 
 json_t *answer_request(struct router *router, const char *command, const char *verb,
-		       json_t *arguments)
+		       json_t *arguments, struct answer_pages *pages)
 {
 	struct complaint complaint = {.status = 1, .text = "out of memory"};
 	json_t *given = arguments ? json_incref(arguments) : json_object();
@@ -571,7 +594,8 @@ json_t *answer_request(struct router *router, const char *command, const char *v
 		complain(&complaint, 2, NULL, "arguments are not an object");
 	else {
 		router_settle(router);
-		rows = found->run(router, given, &complaint);
+		rows = found->run ? found->run(router, given, &complaint)
+				  : route_show(router, given, &complaint, pages);
 	}
 	json_decref(given);
 	return rows ? answer_rows(rows) : answer_complaint(&complaint);

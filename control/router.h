@@ -58,8 +58,14 @@ void router_settle(struct router *router);
  * "blocked", with its reason: up, but loop guard lets nothing through.
  */
 json_t *router_show_ports(struct router *router);
-/* route: to ("default"), type, via, port (both null where there is none), metric, source ("file", "live", "connected"), state ("used", "shadowed", "port-down"), hits. At most limit rows (0: all). */
-json_t *router_show_routes(struct router *router, size_t limit);
+/*
+ * route: to ("default"), type, via, port (both null where there is none), metric, source ("file",
+ * "live", "connected"), state ("used", "shadowed", "port-down"), hits. At most limit rows, from
+ * behind *place on, which goes on with them: so a long list can be had in pages, while it
+ * changes. Fewer rows than that: there are no more.
+ */
+struct route_place;
+json_t *router_show_routes(struct router *router, struct route_place *place, size_t limit);
 /* The same rows, of the routes to one prefix: quick however many others there are. */
 json_t *router_show_route(struct router *router, be32 prefix, uint8_t prefix_len);
 /*

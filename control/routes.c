@@ -228,6 +228,27 @@ const struct route *routes_to_prefix(const struct route_list *list, be32 prefix,
 	return list->routes + first;
 }
 
+const struct route *routes_after(const struct route_list *list, const struct route_place *place)
+{
+	const struct route last = {.prefix = place->prefix,
+				   .prefix_len = place->prefix_len,
+				   .metric = place->metric,
+				   .source = place->source};
+	size_t i = place->begun ? lower_bound(list, &last) : 0;
+	if (place->begun && i < list->n && compare_routes(&list->routes[i], &last) == 0)
+		i++;
+	return i < list->n ? &list->routes[i] : NULL;
+}
+
+struct route_place routes_place(const struct route *route)
+{
+	return (struct route_place){.begun = true,
+				    .prefix = route->prefix,
+				    .prefix_len = route->prefix_len,
+				    .source = route->source,
+				    .metric = route->metric};
+}
+
 struct route *routes_insert(struct route_list *list, const struct port_table *ports,
 			    const struct config_route *from)
 {

@@ -39,6 +39,14 @@ struct route {
 	uint64_t hits;              /* counted in FIBs that are gone */
 };
 
+/* How far a reader of a list has got. Zero: not begun. */
+struct route_place {
+	bool begun;
+	be32 prefix;
+	uint8_t prefix_len, source;
+	uint32_t metric;
+};
+
 struct route_list {
 	struct route *routes;
 	size_t n, size;
@@ -64,6 +72,10 @@ struct route *routes_find_any(const struct route_list *list, be32 prefix, uint8_
 /* All routes to that prefix: the first of *n that stand together. Cost: a binary search. */
 const struct route *routes_to_prefix(const struct route_list *list, be32 prefix,
 				     uint8_t prefix_len, size_t *n);
+
+/* The first route behind where a reader of the list has got to, whatever happened to it since; NULL: none. */
+const struct route *routes_after(const struct route_list *list, const struct route_place *place);
+struct route_place routes_place(const struct route *route);
 
 /* Adds one live route, not in any FIB yet; its key is free. NULL: no memory. Moves the others. */
 struct route *routes_insert(struct route_list *list, const struct port_table *ports,

@@ -10,6 +10,10 @@
  *   - an outbox that is not emptied within PATIENCE_NS, or that outgrows OUT_MAX (or
  *     OUT_STREAM_MAX, of a trace nobody reads), ends the connection.
  *
+ * Routes, of which there may be a million, are answered a page at a time, each when the last has
+ * been taken: the line on the wire is the same, but it is never there as a whole, and others
+ * are served between two pages.
+ *
  * Everything is level-triggered on one epoll descriptor, which the daemon's loop polls:
  * the listener, the peers, and a timer that runs while there is a stream or an outbox to
  * watch. What requests mean is answer.c's; only reload and the two streams, trace and
@@ -31,7 +35,7 @@
 
 #define PEERS_MAX	 64
 #define OUT_HIGH	 (64 * 1024)	 /* no further request is taken up above this */
-#define OUT_MAX		 (512u << 20)	 /* a million routes are 200 MB */
+#define OUT_MAX		 (512u << 20)	 /* a million sessions are 300 MB */
 #define OUT_STREAM_MAX	 (4u << 20)	 /* walks or events that nobody reads */
 #define PATIENCE_NS	 (30 * NS_PER_S) /* for a reader, and until an idle peer may be replaced */
 #define STREAM_POLL_NS	 (50 * NS_PER_MS)
@@ -49,6 +53,8 @@ struct peer {
 	uint64_t waiting_ns; /* since when its outbox is not empty */
 	char *out;
 	size_t out_size, out_len, out_sent;
+	struct answer_pages pages; /* of an answer that is under way */
+	bool has_rows;		   /* that answer, so far */
 	size_t in_len;
 	char in[REQUEST_SIZE];
 };
@@ -159,7 +165,7 @@ static void peer_watch(struct server *server, struct peer *peer)
 
 	if (!peer->ended && peer->in_len < sizeof(peer->in) && peer->out_len <= OUT_HIGH)
 		event.events |= EPOLLIN;
-	if (peer->out_len)
+	if (peer->out_len || peer->pages.left)
 		event.events |= EPOLLOUT;
 	if (event.events == peer->interest)
 		return;
@@ -192,25 +198,64 @@ static bool outbox_grow(struct peer *peer, size_t size)
 	return true;
 }
 
+/* False: no memory. */
+static bool outbox_append(struct peer *peer, const char *text, size_t len)
+{
+	if (!outbox_grow(peer, len))
+		return false;
+	if (!peer->out_len)
+		peer->waiting_ns = now_ns();
+	memcpy(peer->out + peer->out_len, text, len);
+	peer->out_len += len;
+	return true;
+}
+
 /* Appends the answer's line to the outbox and drops the reference; -1: no memory. */
 static int peer_answer(struct peer *peer, json_t *answer)
 {
 	char *line = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
 	size_t len = line ? strlen(line) : 0;
-	bool fits = line && len < OUT_MAX && outbox_grow(peer, len + 1);
+	bool fits = line && len < OUT_MAX;
 
 	json_decref(answer);
 	if (fits) {
-		if (!peer->out_len)
-			peer->waiting_ns = now_ns();
-		memcpy(peer->out + peer->out_len, line, len);
-		peer->out[peer->out_len + len] = '\n';
-		peer->out_len += len + 1;
+		line[len] = '\n'; /* in place of the terminating zero */
+		fits = outbox_append(peer, line, len + 1);
 	}
 	free(line);
 	if (!fits && len >= OUT_MAX)
 		return peer_answer(
 			peer, answer_error(1, "ask for part of it", "the answer is too large"));
+	return fits ? 0 : -1;
+}
+
+/* Appends the beginning of an answer whose rows follow in pages; -1: no memory. */
+static int peer_begin_pages(struct peer *peer, json_t *answer)
+{
+	static const char begin[] = "{\"status\":0,\"rows\":[";
+
+	json_decref(answer);
+	peer->has_rows = false;
+	return outbox_append(peer, begin, strlen(begin)) ? 0 : -1;
+}
+
+/* Appends the next page, and the answer's end behind the last one; -1: no memory. */
+static int peer_page(struct server *server, struct peer *peer)
+{
+	json_t *rows = answer_page(server->router, &peer->pages);
+	char *text = rows ? json_dumps(rows, JSON_COMPACT) : NULL; /* "[{...},{...}]" */
+	size_t len = text ? strlen(text) - 2 : 0;
+	bool fits = text;
+
+	json_decref(rows);
+	if (fits && len && peer->has_rows)
+		fits = outbox_append(peer, ",", 1);
+	if (fits && len)
+		fits = outbox_append(peer, text + 1, len);
+	peer->has_rows |= len > 0;
+	free(text);
+	if (fits && !peer->pages.left)
+		fits = outbox_append(peer, "]}\n", 3);
 	return fits ? 0 : -1;
 }
 
@@ -321,7 +366,7 @@ static json_t *run_line(struct server *server, struct peer *peer, const char *li
 	else if (!strcmp(command, "fdb") && !strcmp(verb, "watch"))
 		answer = run_watch(server, peer, arguments);
 	else
-		answer = answer_request(server->router, command, verb, arguments);
+		answer = answer_request(server->router, command, verb, arguments, &peer->pages);
 	json_decref(request);
 	return answer;
 }
@@ -344,9 +389,17 @@ static int skip_long_line(struct peer *peer)
 		    : peer_answer(peer, answer_error(2, NULL, "the request is longer than 64 KiB"));
 }
 
+static int peer_obey(struct server *server, struct peer *peer, const char *line, size_t len)
+{
+	json_t *answer = run_line(server, peer, line, len);
+
+	return peer->pages.left ? peer_begin_pages(peer, answer) : peer_answer(peer, answer);
+}
+
 /*
- * Answers the requests of the inbox, as long as the answers find room. 1: it stopped for
- * lack of room; 0: no whole line is left; -1: the peer is to be closed.
+ * Answers the requests of the inbox, as long as the answers find room, or goes on with one
+ * that is under way. 1: it stopped for lack of room, or behind a page; 0: no whole line is left;
+ * -1: the peer is to be closed.
  */
 static int peer_run(struct server *server, struct peer *peer)
 {
@@ -356,14 +409,19 @@ static int peer_run(struct server *server, struct peer *peer)
 	for (;;) {
 		char *line = peer->in + at, *end = memchr(line, '\n', peer->in_len - at);
 
+		if (peer->pages.left && !peer->out_len && peer_page(server, peer))
+			return -1;
+		if (peer->pages.left) {
+			result = 1;
+			break;
+		}
 		if (!end || is_streaming(server, peer))
 			break;
 		if (peer->out_len > OUT_HIGH) {
 			result = 1;
 			break;
 		}
-		if (!peer->skipping && end > line &&
-		    peer_answer(peer, run_line(server, peer, line, end - line)))
+		if (!peer->skipping && end > line && peer_obey(server, peer, line, end - line))
 			return -1;
 		peer->skipping = false;
 		at = end + 1 - peer->in;
@@ -385,8 +443,8 @@ static void peer_serve(struct server *server, struct peer *peer)
 			peer_close(server, peer);
 			return;
 		}
-	} while (state > 0 && !peer->out_len);
-	if (peer->ended && !peer->out_len && !is_streaming(server, peer))
+	} while (state > 0 && !peer->out_len && !peer->pages.left);
+	if (peer->ended && !peer->out_len && !peer->pages.left && !is_streaming(server, peer))
 		peer_close(server, peer);
 	else
 		peer_watch(server, peer);

@@ -38,6 +38,9 @@
  * another answer follows. One client traces at a time, any number watch; such a client's
  * other requests wait for the end, which of a watch is the end of its connection.
  *
+ * route show is answered from the list as it is when each part is sent: what stands in it all
+ * the time is in the answer once, in order.
+ *
  * A request is at most 64 KiB; what is longer, or no JSON, is answered with status 2 and
  * the stream goes on at the next line. Nothing a client does holds up the others: while its
  * answers are not read, its requests are not either, and after 30 s the connection is shut.

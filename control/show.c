@@ -257,11 +257,15 @@ static json_t *route_row(const struct router *router, const struct route *route)
 		route_state_name(route->state), "hits", (json_int_t)hits);
 }
 
-json_t *router_show_routes(struct router *router, size_t limit)
+json_t *router_show_routes(struct router *router, struct route_place *place, size_t limit)
 {
 	json_t *rows = json_array();
-	for (size_t i = 0; i < router->routes.n && (!limit || i < limit); i++)
-		json_array_append_new(rows, route_row(router, &router->routes.routes[i]));
+	const struct route *route = routes_after(&router->routes, place);
+	const struct route *end = router->routes.routes + router->routes.n;
+	for (size_t i = 0; route && route < end && i < limit; i++, route++) {
+		json_array_append_new(rows, route_row(router, route));
+		*place = routes_place(route);
+	}
 	return rows;
 }
 

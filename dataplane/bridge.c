@@ -160,15 +160,18 @@ static bool is_sound(const struct port *leg, const struct port *from, struct mac
 	       !mac_equal(source, from->mac);
 }
 
+/* Where the FDB has a frame's source and destination, or would. */
+enum { SOURCE, DESTINATION, N_SPOTS };
+
 /* TO_BRIDGE: it may go on. The FDB has the members' MACs too, and refuses them on other ports. */
 static enum verdict learn(struct room *room, const struct port *leg, const struct port *from,
-			  struct mac source)
+			  struct mac source, const struct fdb_spot *spot)
 {
 	uint16_t before;
 
 	if (from->flags & PORT_NO_LEARNING)
 		return is_own(room, leg, source) ? DROP_BRIDGE_SOURCE : TO_BRIDGE;
-	switch (fdb_learn(room->fdb, leg->number, source, from->number, room->now_ns, &before)) {
+	switch (fdb_learn_at(room->fdb, spot, from->number, room->now_ns, &before)) {
 	case FDB_MOVED:
 		note_move(room, leg, source, before, from->number);
 		if (bridge_is_blocked(room->state, from->number, room->now_ns))
@@ -292,7 +295,7 @@ static enum verdict forward(const struct room *room, const struct port *from, ui
 }
 
 static enum verdict deliver(struct room *room, const struct port *leg, const struct port *from,
-			    struct packet *p)
+			    struct packet *p, const struct fdb_spot *spot)
 {
 	struct mac destination = packet_eth(p)->dst;
 
@@ -300,7 +303,7 @@ static enum verdict deliver(struct room *room, const struct port *leg, const str
 		return flood(room, leg, from, p, true);
 	if (mac_equal(destination, leg->mac))
 		return go_up(leg, p);
-	uint16_t to = fdb_lookup(room->fdb, leg->number, destination, room->now_ns);
+	uint16_t to = fdb_lookup_at(room->fdb, spot, room->now_ns);
 	if (to == FDB_IS_LOCAL)
 		return go_up(leg, p);
 	if (to == PORT_NONE)
@@ -310,7 +313,7 @@ static enum verdict deliver(struct room *room, const struct port *leg, const str
 
 /* -- the room ---------------------------------------------------------------------- */
 
-static enum verdict judge(struct room *room, struct packet *p)
+static enum verdict judge(struct room *room, struct packet *p, const struct fdb_spot spots[N_SPOTS])
 {
 	const struct port *from = port_get(room->ports, p->wire);
 	const struct port *leg = from ? port_get(room->ports, from->bridge) : NULL;
@@ -325,8 +328,18 @@ static enum verdict judge(struct room *room, struct packet *p)
 		return DROP_BRIDGE_SOURCE;
 	if (unlikely(is_reserved(packet_eth(p)->dst)))
 		return DROP_BRIDGE_RESERVED;
-	enum verdict v = learn(room, leg, from, packet_eth(p)->src);
-	return v == TO_BRIDGE ? deliver(room, leg, from, p) : v;
+	enum verdict v = learn(room, leg, from, packet_eth(p)->src, &spots[SOURCE]);
+	return v == TO_BRIDGE ? deliver(room, leg, from, p, &spots[DESTINATION]) : v;
+}
+
+/* Of a frame that judge() will not ask about, spots of nobody. */
+static void sight(const struct room *room, const struct packet *p, struct fdb_spot spots[N_SPOTS])
+{
+	const struct port *from = port_get(room->ports, p->wire);
+	bool sound = from && p->len >= sizeof(struct eth_hdr);
+
+	spots[SOURCE].key = sound ? fdb_key(from->bridge, packet_eth(p)->src) : 0;
+	spots[DESTINATION].key = sound ? fdb_key(from->bridge, packet_eth(p)->dst) : 0;
 }
 
 void bridge_input(const struct port_table *ports, struct fdb *fdb, struct frame_pool *pool,
@@ -335,6 +348,11 @@ void bridge_input(const struct port_table *ports, struct fdb *fdb, struct frame_
 {
 	struct room room = {ports, fdb, pool, stats, state, up, now_ns};
 
+	struct fdb_spot spots[VECTOR_SIZE][N_SPOTS];
+
 	for (unsigned i = 0; i < v->n; i++)
-		v->p[i]->verdict = (uint8_t)judge(&room, v->p[i]);
+		sight(&room, v->p[i], spots[i]);
+	fdb_seek(fdb, spots[0], v->n * N_SPOTS);
+	for (unsigned i = 0; i < v->n; i++)
+		v->p[i]->verdict = (uint8_t)judge(&room, v->p[i], spots[i]);
 }

@@ -17,8 +17,8 @@
 #define TSUJI_BUCKET_H
 
 #include "hash.h"
+#include "memory.h"
 
-#include <stdlib.h>
 #include <urcu/arch.h>
 
 /* -- a lock that counts ----------------------------------------------------------------- */
@@ -64,7 +64,7 @@ struct bucket {
 struct buckets {
 	struct bucket *at;
 	uint32_t mask; /* how many there are, less one */
-	uint8_t secret[HASH_KEY_SIZE];
+	struct hash_mix mix;
 };
 
 /*
@@ -78,20 +78,20 @@ static inline bool buckets_init(struct buckets *buckets, uint32_t capacity,
 
 	while (n < 2 * capacity)
 		n *= 2;
-	buckets->at = calloc(n, sizeof(*buckets->at));
+	buckets->at = memory_new(n * sizeof(*buckets->at));
 	buckets->mask = n - 1;
-	memcpy(buckets->secret, secret, sizeof(buckets->secret));
+	buckets->mix = hash_mix_of(secret);
 	return buckets->at;
 }
 
 static inline void buckets_fini(struct buckets *buckets)
 {
-	free(buckets->at);
+	memory_free(buckets->at, ((size_t)buckets->mask + 1) * sizeof(*buckets->at));
 }
 
 static inline struct bucket *bucket_of(const struct buckets *buckets, uint64_t key)
 {
-	return &buckets->at[hash_siphash(buckets->secret, &key, sizeof(key)) & buckets->mask];
+	return &buckets->at[hash_mix_word(&buckets->mix, key) & buckets->mask];
 }
 
 /*

@@ -35,6 +35,7 @@
 #define SWEEP_STEP_NS (5 * NS_PER_MS)
 #define SWEEP_SLICE 64 /* entries at least: a small table is swept by one call */
 #define N_EVENTS 4096
+#define SEEN_AT_ONCE 8192 /* entries that the second-level cache holds: not worth a second look */
 
 struct entry {
 	/* written under the bucket's lock, read without it */
@@ -66,10 +67,9 @@ struct ring {
 };
 
 struct fdb {
-	struct fdb_config config; /* constant, like the three below */
+	struct fdb_config config; /* constant, like the two below */
 	struct buckets buckets;
-	struct entry *entries; /* 1 to capacity, in memory */
-	void *memory;
+	struct entry *entries; /* 1 to capacity */
 	uint64_t aging_ns[PORT_MAX]; /* of each bridge: control's */
 	uint64_t next_ns cache_aligned; /* the worker's, like the next three: when to sweep on */
 	uint64_t due_ns; /* the earliest that this pass met, or that was learnt since it began */
@@ -83,12 +83,6 @@ struct fdb {
 
 /* -- words ---------------------------------------------------------------------------- */
 
-static uint64_t key_of(uint16_t bridge, struct mac mac)
-{
-	uint64_t key = 0;
-	memcpy(&key, mac.b, sizeof(mac.b));
-	return key | (uint64_t)bridge << 48;
-}
 static uint16_t key_bridge(uint64_t key) { return (uint16_t)(key >> 48); }
 static struct mac key_mac(uint64_t key)
 {
@@ -301,18 +295,52 @@ static void hits_begin(const struct fdb *fdb, struct bucket *b, struct entry *e,
 	seqlock_release(&b->lock);
 }
 
-uint16_t fdb_lookup(struct fdb *fdb, uint16_t bridge, struct mac mac, uint64_t now_ns)
+/* Where another entry stands before the one that is sought, it wants the next, too. */
+static void seek_further(const struct fdb *fdb, const struct fdb_spot *spots, unsigned n)
 {
-	uint64_t key = key_of(bridge, mac);
-	struct bucket *b = bucket_of(&fdb->buckets, key);
-	struct entry seen, *e = look(fdb, b, key, &seen);
+	for (unsigned i = 0; i < n; i++) {
+		const struct entry *e = &fdb->entries[load_acquire(&spots[i].bucket->head)];
+		if (unlikely(load_shared(&e->key) != spots[i].key))
+			prefetch(&fdb->entries[load_acquire(&e->next)]);
+	}
+}
+
+void fdb_seek(const struct fdb *fdb, struct fdb_spot *spots, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		spots[i].bucket = bucket_of(&fdb->buckets, spots[i].key);
+		prefetch(spots[i].bucket);
+	}
+	for (unsigned i = 0; i < n; i++)
+		prefetch(&fdb->entries[load_shared(&spots[i].bucket->head)]);
+	if (load_shared(&fdb->pool.n_used) > SEEN_AT_ONCE)
+		seek_further(fdb, spots, n);
+}
+
+static struct fdb_spot spot_of(const struct fdb *fdb, uint16_t bridge, struct mac mac)
+{
+	uint64_t key = fdb_key(bridge, mac);
+
+	return (struct fdb_spot){key, bucket_of(&fdb->buckets, key)};
+}
+
+uint16_t fdb_lookup_at(struct fdb *fdb, const struct fdb_spot *spot, uint64_t now_ns)
+{
+	struct entry seen, *e = look(fdb, spot->bucket, spot->key, &seen);
 
 	if (!e || now_ns >= entry_due(fdb, &seen))
 		return PORT_NONE;
 	if (unlikely(seen.place & FRESH))
-		hits_begin(fdb, b, e, key);
+		hits_begin(fdb, spot->bucket, e, spot->key);
 	count_add(&e->hits, 1);
 	return place_kind(seen.place) == FDB_LOCAL ? FDB_IS_LOCAL : place_port(seen.place);
+}
+
+uint16_t fdb_lookup(struct fdb *fdb, uint16_t bridge, struct mac mac, uint64_t now_ns)
+{
+	struct fdb_spot spot = spot_of(fdb, bridge, mac);
+
+	return fdb_lookup_at(fdb, &spot, now_ns);
 }
 
 /* What is new about a source, whose bucket is locked. */
@@ -354,28 +382,35 @@ static enum fdb_learnt learn(struct fdb *fdb, struct bucket *b, uint64_t key, ui
 	return FDB_NEW;
 }
 
-enum fdb_learnt fdb_learn(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port,
-			  uint64_t now_ns, uint16_t *before)
+enum fdb_learnt fdb_learn_at(struct fdb *fdb, const struct fdb_spot *spot, uint16_t port,
+			     uint64_t now_ns, uint16_t *before)
 {
-	assert(bridge < PORT_MAX && port < PORT_MAX);
-	uint64_t key = key_of(bridge, mac);
-	uint64_t grain_ns = min_u64(SEEN_GRAIN_NS, load_shared(&fdb->aging_ns[bridge]) / 4);
-	struct bucket *b = bucket_of(&fdb->buckets, key);
-	struct entry seen, *e = look(fdb, b, key, &seen);
+	assert(key_bridge(spot->key) < PORT_MAX && port < PORT_MAX);
+	uint64_t aging_ns = load_shared(&fdb->aging_ns[key_bridge(spot->key)]);
+	uint64_t grain_ns = min_u64(SEEN_GRAIN_NS, aging_ns / 4);
+	struct entry seen, *e = look(fdb, spot->bucket, spot->key, &seen);
 
 	if (likely(e && place_allows(seen.place, port) && now_ns - seen.seen_ns < grain_ns))
 		return FDB_KNOWN; /* and alive: the grain is less than the age */
-	seqlock_take(&b->lock);
-	enum fdb_learnt learnt = learn(fdb, b, key, port, now_ns, before);
-	seqlock_release(&b->lock);
+	seqlock_take(&spot->bucket->lock);
+	enum fdb_learnt learnt = learn(fdb, spot->bucket, spot->key, port, now_ns, before);
+	seqlock_release(&spot->bucket->lock);
 	if (learnt == FDB_FULL)
 		count_add(&fdb->n_refused, 1);
 	return learnt;
 }
 
+enum fdb_learnt fdb_learn(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port,
+			  uint64_t now_ns, uint16_t *before)
+{
+	struct fdb_spot spot = spot_of(fdb, bridge, mac);
+
+	return fdb_learn_at(fdb, &spot, port, now_ns, before);
+}
+
 bool fdb_quote(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port, uint64_t now_ns)
 {
-	uint64_t key = key_of(bridge, mac);
+	uint64_t key = fdb_key(bridge, mac);
 	struct bucket *b = bucket_of(&fdb->buckets, key);
 
 	if (!fdb->config.changes)
@@ -397,7 +432,7 @@ void fdb_revoke(struct fdb *fdb)
 
 void fdb_note_source(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port, uint64_t now_ns)
 {
-	uint64_t key = key_of(bridge, mac);
+	uint64_t key = fdb_key(bridge, mac);
 	struct bucket *b = bucket_of(&fdb->buckets, key);
 
 	seqlock_take(&b->lock);
@@ -410,7 +445,7 @@ void fdb_note_source(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t 
 bool fdb_note_hits(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port, uint32_t n,
 		   uint64_t now_ns)
 {
-	uint64_t key = key_of(bridge, mac);
+	uint64_t key = fdb_key(bridge, mac);
 	struct bucket *b = bucket_of(&fdb->buckets, key);
 
 	seqlock_take(&b->lock);
@@ -424,7 +459,7 @@ bool fdb_note_hits(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t po
 
 uint16_t fdb_find(struct fdb *fdb, uint16_t bridge, struct mac mac, uint64_t now_ns)
 {
-	uint64_t key = key_of(bridge, mac);
+	uint64_t key = fdb_key(bridge, mac);
 	struct entry seen, *e = look(fdb, bucket_of(&fdb->buckets, key), key, &seen);
 
 	if (!e || now_ns >= entry_due(fdb, &seen))
@@ -492,7 +527,7 @@ void fdb_set_aging(struct fdb *fdb, uint16_t bridge, uint64_t aging_ns)
 int fdb_add(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port, enum fdb_kind kind)
 {
 	assert(bridge < PORT_MAX && kind != FDB_LEARNT && (port < PORT_MAX || kind == FDB_LOCAL));
-	uint64_t key = key_of(bridge, mac);
+	uint64_t key = fdb_key(bridge, mac);
 	struct bucket *b = bucket_of(&fdb->buckets, key);
 
 	if (mac_is_group(mac) || mac_is_zero(mac))
@@ -509,7 +544,7 @@ int fdb_add(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port, enu
 
 int fdb_del(struct fdb *fdb, uint16_t bridge, struct mac mac)
 {
-	uint64_t key = key_of(bridge, mac);
+	uint64_t key = fdb_key(bridge, mac);
 	struct bucket *b = bucket_of(&fdb->buckets, key);
 
 	seqlock_take(&b->lock);
@@ -582,6 +617,12 @@ unsigned fdb_longest_chain(const struct fdb *fdb)
 
 /* -- the table itself ----------------------------------------------------------------- */
 
+/* Entry 0 stands for none. */
+static size_t entries_memory(const struct fdb *fdb)
+{
+	return ((size_t)fdb->config.capacity + 1) * sizeof(*fdb->entries);
+}
+
 struct fdb *fdb_new(const struct fdb_config *config)
 {
 	struct fdb *fdb = aligned_alloc(CACHE_LINE, sizeof(*fdb));
@@ -592,14 +633,11 @@ struct fdb *fdb_new(const struct fdb_config *config)
 	fdb->config.port_max = config->port_max ? config->port_max : 65536;
 	bool have_buckets = buckets_init(&fdb->buckets, fdb->config.capacity, config->secret);
 	fdb->ring.events = calloc(N_EVENTS, sizeof(*fdb->ring.events));
-	/* Entry 0 stands for none, and another's size is lost to the alignment. */
-	fdb->memory = calloc((size_t)fdb->config.capacity + 2, sizeof(*fdb->entries));
-	if (!have_buckets || !fdb->memory || !fdb->ring.events) {
+	fdb->entries = memory_new(entries_memory(fdb));
+	if (!have_buckets || !fdb->entries || !fdb->ring.events) {
 		fdb_free(fdb);
 		return NULL;
 	}
-	uintptr_t end = (uintptr_t)fdb->memory + sizeof(*fdb->entries) - 1;
-	fdb->entries = (struct entry *)(end - end % sizeof(*fdb->entries));
 	for (unsigned i = 0; i < PORT_MAX; i++)
 		fdb->aging_ns[i] = DEFAULT_AGING_NS;
 	return fdb;
@@ -610,7 +648,7 @@ void fdb_free(struct fdb *fdb)
 	if (!fdb)
 		return;
 	free(fdb->ring.events);
-	free(fdb->memory);
+	memory_free(fdb->entries, entries_memory(fdb));
 	buckets_fini(&fdb->buckets);
 	free(fdb);
 }

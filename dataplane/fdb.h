@@ -59,6 +59,27 @@ enum fdb_learnt fdb_learn(struct fdb *fdb, uint16_t bridge, struct mac mac, uint
 uint16_t fdb_lookup(struct fdb *fdb, uint16_t bridge, struct mac mac, uint64_t now_ns);
 
 /*
+ * The same two for a vector, whose lines are asked for before the first is waited for: keys
+ * are put into spots, fdb_seek() finds the buckets of all, and the two are then asked in the
+ * order of the packets, as the first may change what the second says. Spots are good until
+ * fdb_free().
+ */
+struct fdb_spot {
+	uint64_t key;
+	struct bucket *bucket;
+};
+static inline uint64_t fdb_key(uint16_t bridge, struct mac mac)
+{
+	uint64_t key = 0;
+	memcpy(&key, mac.b, sizeof(mac.b));
+	return key | (uint64_t)bridge << 48;
+}
+void fdb_seek(const struct fdb *fdb, struct fdb_spot *spots, unsigned n);
+enum fdb_learnt fdb_learn_at(struct fdb *fdb, const struct fdb_spot *spot, uint16_t port, uint64_t now_ns,
+			     uint16_t *before);
+uint16_t fdb_lookup_at(struct fdb *fdb, const struct fdb_spot *spot, uint64_t now_ns);
+
+/*
  * Somebody will repeat, without asking here, that mac is behind port (flow.h): any change of
  * that adds one to config.changes. False: it is not so, or not any more.
  */

@@ -17,6 +17,8 @@
  */
 #include "fib.h"
 
+#include "memory.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -41,8 +43,36 @@ struct fib {
 	uint32_t n_nodes, nodes_size; /* used, and room for */
 	size_t n_routes;
 	struct fib_route *routes;
-	uint64_t *hits; /* of each route; apart, so that counting dirties no route */
+	struct fib_way *ways;
 };
+
+static size_t nodes_memory(const struct fib *fib)
+{
+	return fib->nodes_size * sizeof(*fib->nodes);
+}
+
+static size_t routes_memory(const struct fib *fib)
+{
+	return fib->n_routes * sizeof(*fib->routes);
+}
+static size_t ways_memory(const struct fib *fib)
+{
+	return fib->n_routes * sizeof(*fib->ways);
+}
+
+/* To where there is room for so many nodes, of which n_nodes are in use. */
+static int move_nodes(struct fib *fib, uint32_t size)
+{
+	struct node *nodes = memory_new(size * sizeof(*nodes));
+	if (!nodes)
+		return -ENOMEM;
+	if (fib->n_nodes)
+		memcpy(nodes, fib->nodes, fib->n_nodes * sizeof(*nodes));
+	memory_free(fib->nodes, nodes_memory(fib));
+	fib->nodes = nodes;
+	fib->nodes_size = size;
+	return 0;
+}
 
 /* Room for n more nodes: before any entry is pointed at, since they may move. */
 static int reserve_nodes(struct fib *fib, uint32_t n)
@@ -50,12 +80,7 @@ static int reserve_nodes(struct fib *fib, uint32_t n)
 	if (fib->nodes_size - fib->n_nodes >= n)
 		return 0;
 	size_t size = 2 * (size_t)fib->nodes_size + n;
-	struct node *nodes = size < NODE ? realloc(fib->nodes, size * sizeof(*nodes)) : NULL;
-	if (!nodes)
-		return -ENOMEM;
-	fib->nodes = nodes;
-	fib->nodes_size = (uint32_t)size;
-	return 0;
+	return size < NODE ? move_nodes(fib, (uint32_t)size) : -ENOMEM;
 }
 
 /* The node below an entry. If there is none, a reserved one takes the entry's leaf over. */
@@ -115,7 +140,7 @@ static uint32_t *order_by_length(const struct fib_route *routes, size_t n)
 	return order;
 }
 
-/* Everything but the entries; a calloc() of no routes may be NULL, hence the one too many. */
+/* Everything but the entries. */
 static int copy_routes(struct fib *fib, const struct fib_route *routes, size_t n)
 {
 	if (n >= NODE)
@@ -123,13 +148,16 @@ static int copy_routes(struct fib *fib, const struct fib_route *routes, size_t n
 	for (size_t i = 0; i < n; i++)
 		if (!is_valid(&routes[i]))
 			return -EINVAL;
-	fib->routes = calloc(n + 1, sizeof(*fib->routes));
-	fib->hits = calloc(n + 1, sizeof(*fib->hits));
-	if (!fib->routes || !fib->hits)
-		return -ENOMEM;
-	if (n)
-		memcpy(fib->routes, routes, n * sizeof(*routes));
 	fib->n_routes = n;
+	fib->routes = memory_new(routes_memory(fib));
+	fib->ways = memory_new(ways_memory(fib));
+	if (!fib->routes || !fib->ways)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		fib->routes[i] = routes[i];
+		fib->ways[i] = (struct fib_way){
+			.via = routes[i].via, .port = routes[i].port, .type = routes[i].type};
+	}
 	return 0;
 }
 
@@ -146,17 +174,13 @@ static int insert_all(struct fib *fib)
 /* Gives back what doubling took too much; if that fails, it stays. */
 static void trim(struct fib *fib)
 {
-	size_t size = fib->n_nodes ? fib->n_nodes : 1;
-	struct node *nodes = realloc(fib->nodes, size * sizeof(*nodes));
-	if (nodes) {
-		fib->nodes = nodes;
-		fib->nodes_size = (uint32_t)size;
-	}
+	if (fib->n_nodes < fib->nodes_size)
+		move_nodes(fib, fib->n_nodes ? fib->n_nodes : 1);
 }
 
 struct fib *fib_new(const struct fib_route *routes, size_t n)
 {
-	struct fib *fib = calloc(1, sizeof(*fib));
+	struct fib *fib = memory_new(sizeof(*fib));
 	int error = fib ? copy_routes(fib, routes, n) : -ENOMEM;
 	if (!error)
 		error = insert_all(fib);
@@ -173,10 +197,10 @@ void fib_free(struct fib *fib)
 {
 	if (!fib)
 		return;
-	free(fib->nodes);
-	free(fib->routes);
-	free(fib->hits);
-	free(fib);
+	memory_free(fib->nodes, nodes_memory(fib));
+	memory_free(fib->ways, ways_memory(fib));
+	memory_free(fib->routes, routes_memory(fib));
+	memory_free(fib, sizeof(*fib));
 }
 
 /* Where the answer for an address stands if entry, reached by that many bits, is a node. */
@@ -215,6 +239,8 @@ static void lookup_vector(const struct fib *fib, const be32 *dst, uint32_t *rout
 		if (route[i] & NODE)
 			route[i] = *below(fib, route[i], be32_host(dst[i]), ROOT_BITS + NODE_BITS);
 		route[i] -= 1;
+		if (likely(route[i] != ROUTE_NONE))
+			prefetch(&fib->ways[route[i]]);
 	}
 }
 
@@ -238,6 +264,11 @@ const struct fib_route *fib_route(const struct fib *fib, uint32_t index)
 	return &fib->routes[index];
 }
 
+struct fib_way *fib_ways(struct fib *fib)
+{
+	return fib->ways;
+}
+
 size_t fib_count(const struct fib *fib)
 {
 	return fib->n_routes;
@@ -245,24 +276,23 @@ size_t fib_count(const struct fib *fib)
 
 size_t fib_memory(const struct fib *fib)
 {
-	return sizeof(*fib) + fib->nodes_size * sizeof(*fib->nodes) +
-	       (fib->n_routes + 1) * (sizeof(*fib->routes) + sizeof(*fib->hits));
+	return sizeof(*fib) + nodes_memory(fib) + routes_memory(fib) + ways_memory(fib);
 }
 
 void fib_hit(struct fib *fib, uint32_t index)
 {
 	assert(index < fib->n_routes);
-	count_add(&fib->hits[index], 1);
+	count_add(&fib->ways[index].hits, 1);
 }
 
 void fib_hit_many(struct fib *fib, uint32_t index, uint32_t n)
 {
 	assert(index < fib->n_routes);
-	count_add(&fib->hits[index], n);
+	count_add(&fib->ways[index].hits, n);
 }
 
 uint64_t fib_hits(const struct fib *fib, uint32_t index)
 {
 	assert(index < fib->n_routes);
-	return load_shared(&fib->hits[index]);
+	return load_shared(&fib->ways[index].hits);
 }

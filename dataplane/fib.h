@@ -8,7 +8,7 @@
  * whose port is gone.
  *
  * Lookup: a trie of strides 16, 8 and 8 with leaves pushed down: one, two or three loads.
- * Memory: 256 KiB, plus 1 KiB for each /16 or /24 that has longer prefixes in it, plus 24
+ * Memory: 256 KiB, plus 1 KiB for each /16 or /24 that has longer prefixes in it, plus 32
  * bytes for each route.
  */
 #ifndef TSUJI_FIB_H
@@ -32,6 +32,15 @@ struct fib_route {
 	be32 source;        /* FIB_UNICAST: our address there, for packets made here */
 };
 
+/* What a packet asks of the route it takes: a quarter of a line, so that counting costs none. */
+struct fib_way {
+	uint64_t hits; /* packets that used it: counted by the worker, read by anyone */
+	be32 via;
+	uint16_t port;
+	uint8_t type; /* enum fib_type; these three as in fib_route */
+};
+static_assert(CACHE_LINE % sizeof(struct fib_way) == 0, "a way lies in one cache line");
+
 struct fib;
 
 /*
@@ -42,7 +51,10 @@ struct fib;
 struct fib *fib_new(const struct fib_route *routes, size_t n);
 void fib_free(struct fib *fib); /* NULL is fine */
 
-/* The index of the longest matching route for each destination, or ROUTE_NONE. */
+/*
+ * The index of the longest matching route for each destination, or ROUTE_NONE. Memory is asked
+ * for a level at a time for all of them, and at last for the ways that were found.
+ */
 void fib_lookup_burst(const struct fib *fib, const be32 *dst, uint32_t *route, unsigned n);
 uint32_t fib_lookup(const struct fib *fib, be32 dst);
 
@@ -52,7 +64,9 @@ size_t fib_count(const struct fib *fib);
 /* Bytes of memory it takes. */
 size_t fib_memory(const struct fib *fib);
 
-/* Packets that used a route: counted by the worker, read by anyone. */
+/* All ways, by index; only hits may be written, and with count_add(). */
+struct fib_way *fib_ways(struct fib *fib);
+/* Packets that used a route. */
 void fib_hit(struct fib *fib, uint32_t index);
 void fib_hit_many(struct fib *fib, uint32_t index, uint32_t n);
 uint64_t fib_hits(const struct fib *fib, uint32_t index);

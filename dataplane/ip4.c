@@ -41,7 +41,8 @@ static enum verdict check_header(struct packet *p)
 	if (unlikely(header_len < sizeof(*h) || header_len > room))
 		return DROP_IP4_IHL;
 	/* (2): the checksum is correct; RFC 1122 3.2.1.2: else silently discard. */
-	if (unlikely(csum_fold(csum_add(0, h, header_len)) != 0xffff))
+	bool bare = likely(header_len == sizeof(*h));
+	if (unlikely(csum_fold(bare ? csum_header(h) : csum_add(0, h, header_len)) != 0xffff))
 		return DROP_IP4_CHECKSUM;
 	/* (5): the total length field holds the header; and it came whole. */
 	unsigned total_len = be16_host(h->total_len);
@@ -174,9 +175,9 @@ void ip4_deliver(const struct port_table *ports, const struct vector *v)
 
 /* -- room 5: route ---------------------------------------------------------------- */
 
-static enum verdict refuse(const struct fib_route *route)
+static enum verdict refuse(const struct fib_way *way)
 {
-	switch (route->type) {
+	switch (way->type) {
 	case FIB_BLACKHOLE:
 		return DROP_IP4_BLACKHOLE;
 	case FIB_UNREACHABLE:
@@ -185,13 +186,13 @@ static enum verdict refuse(const struct fib_route *route)
 	return DROP_IP4_PROHIBIT;
 }
 
-static void decide(const struct fib_route *route, uint32_t index, const struct port *port,
+static void decide(const struct fib_way *way, uint32_t index, const struct port *port,
 		   struct packet *p)
 {
 	p->decision.route = index;
 	p->decision.port_out = port->number;
 	p->decision.mtu = port->mtu;
-	p->decision.next_hop = be32_is_zero(route->via) ? p->decision.dst : route->via;
+	p->decision.next_hop = be32_is_zero(way->via) ? p->decision.dst : way->via;
 }
 
 /* The checks of forwarding that need to know where it goes. */
@@ -212,19 +213,19 @@ static enum verdict check_forward(const struct port_table *ports, const struct p
 	return TO_NEIGH;
 }
 
-static enum verdict route_one(const struct port_table *ports, struct fib *fib, struct packet *p,
-			      uint32_t index)
+static enum verdict route_one(const struct port_table *ports, struct fib_way *ways,
+			      struct packet *p, uint32_t index)
 {
 	if (unlikely(index == ROUTE_NONE))
 		return DROP_IP4_NO_ROUTE;
-	fib_hit(fib, index);
-	const struct fib_route *route = fib_route(fib, index);
-	if (unlikely(route->type != FIB_UNICAST))
-		return refuse(route);
-	const struct port *port = port_get(ports, route->port);
+	struct fib_way *way = &ways[index];
+	count_add(&way->hits, 1);
+	if (unlikely(way->type != FIB_UNICAST))
+		return refuse(way);
+	const struct port *port = port_get(ports, way->port);
 	if (unlikely(!port || !port->up))
 		return DROP_PORT_DOWN;
-	decide(route, index, port, p);
+	decide(way, index, port, p);
 	return check_forward(ports, p);
 }
 
@@ -232,6 +233,7 @@ void ip4_route(const struct port_table *ports, struct fib *fib, const struct vec
 {
 	be32 dst[VECTOR_SIZE];
 	uint32_t index[VECTOR_SIZE];
+	struct fib_way *ways = fib_ways(fib);
 
 	for (unsigned i = 0; i < v->n; i++) {
 		struct packet *p = v->p[i];
@@ -241,7 +243,7 @@ void ip4_route(const struct port_table *ports, struct fib *fib, const struct vec
 	}
 	fib_lookup_burst(fib, dst, index, v->n);
 	for (unsigned i = 0; i < v->n; i++)
-		v->p[i]->verdict = (uint8_t)route_one(ports, fib, v->p[i], index[i]);
+		v->p[i]->verdict = (uint8_t)route_one(ports, ways, v->p[i], index[i]);
 }
 
 bool ip4_wants_redirect(const struct port_table *ports, const struct packet *p)

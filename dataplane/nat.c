@@ -237,6 +237,12 @@ static enum verdict input_new(const struct nat *nat, struct packet *p, const str
 	return mapped ? DROP_NAT_UNSOLICITED : pass(nat, p);
 }
 
+static struct session *find_session(const struct nat *nat, const struct nat_sight *sight,
+				    enum session_direction *direction)
+{
+	return session_find_at(nat->sessions, sight->spot, &sight->tuple, direction, nat->now_ns);
+}
+
 /*
  * An error about nothing we know: RFC 5508 REQ-4, REQ-5. The kernel has connections of its own
  * from the addresses it has, and knows best which errors are about those.
@@ -263,7 +269,7 @@ static enum verdict input_error(const struct nat *nat, struct packet *p,
 				const struct nat_sight *sight)
 {
 	enum session_direction direction;
-	struct session *s = session_find(nat->sessions, &sight->tuple, &direction, nat->now_ns);
+	struct session *s = find_session(nat, sight, &direction);
 
 	if (!s || !be32_equal(sight->tuple.dst, packet_ip4(p)->dst))
 		return input_stray_error(nat, p, sight);
@@ -286,7 +292,7 @@ static enum verdict input_flow(const struct nat *nat, struct packet *p,
 			       const struct nat_sight *sight)
 {
 	enum session_direction direction;
-	struct session *s = session_find(nat->sessions, &sight->tuple, &direction, nat->now_ns);
+	struct session *s = find_session(nat, sight, &direction);
 
 	if (likely(s)) {
 		follow_session(p, s, direction);
@@ -376,17 +382,22 @@ static void begin(struct packet *p)
 void nat_input(const struct nat *nat, const struct vector *v)
 {
 	struct nat_sight sights[VECTOR_SIZE];
+	struct session_spot spots[VECTOR_SIZE];
 
 	for (unsigned i = 0; i < v->n; i++) {
 		begin(v->p[i]);
 		look(nat, v->p[i], &sights[i]);
 		note_first(nat, v->p[i], &sights[i]);
-		session_prefetch(nat->sessions, &sights[i].tuple);
+		spots[i].tuple = &sights[i].tuple;
 	}
+	session_seek(nat->sessions, spots, v->n);
 	for (unsigned i = 0; i < v->n; i++) {
 		if (unlikely(sights[i].kind ==
-			     NAT_IS_ORPHAN)) /* its first may have come behind it */
+			     NAT_IS_ORPHAN)) { /* its first may have come behind it */
 			look(nat, v->p[i], &sights[i]);
+			session_seek(nat->sessions, &spots[i], 1);
+		}
+		sights[i].spot = spots[i].at;
 		v->p[i]->verdict = (uint8_t)input_one(nat, v->p[i], &sights[i]);
 	}
 }

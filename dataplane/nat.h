@@ -90,6 +90,7 @@ enum nat_kind {
 enum nat_opens { NAT_OPENS_NOTHING, NAT_PICKS_UP /* untranslated only */, NAT_OPENS_SESSION };
 struct nat_sight {
 	struct tuple tuple;
+	uint32_t spot; /* session_seek()'s, while room nat has it; nothing where it is kept */
 	uint8_t kind;  /* enum nat_kind */
 	uint8_t opens; /* enum nat_opens */
 	bool later;    /* a fragment but the first; the rest is what the first said */

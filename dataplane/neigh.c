@@ -93,12 +93,10 @@ static enum verdict use(struct neigh_table *table, struct neighbour *e, struct p
 	return TO_REWRITE;
 }
 
-enum verdict neigh_resolve(struct neigh_table *table, struct packet *p, struct mac *mac,
-			   uint64_t now_ns)
+/* b: the bucket of key, which is p's next hop. */
+static inline enum verdict resolve(struct neigh_table *table, struct bucket *b, uint64_t key,
+				   struct packet *p, struct mac *mac, uint64_t now_ns)
 {
-	uint64_t key = key_of(p->decision.port_out, p->decision.next_hop);
-	struct bucket *b = bucket_of(&table->buckets, key);
-
 	if (likely(resolve_ready(table, b, key, mac, now_ns)))
 		return TO_REWRITE;
 	seqlock_take(&b->lock);
@@ -106,6 +104,39 @@ enum verdict neigh_resolve(struct neigh_table *table, struct packet *p, struct m
 	enum verdict verdict = e ? use(table, e, p, mac, now_ns) : DROP_NEIGH_TABLE;
 	seqlock_release(&b->lock);
 	return verdict;
+}
+
+static uint64_t next_hop_of(const struct packet *p)
+{
+	return key_of(p->decision.port_out, p->decision.next_hop);
+}
+
+enum verdict neigh_resolve(struct neigh_table *table, struct packet *p, struct mac *mac,
+			   uint64_t now_ns)
+{
+	uint64_t key = next_hop_of(p);
+
+	return resolve(table, bucket_of(&table->buckets, key), key, p, mac, now_ns);
+}
+
+void neigh_resolve_burst(struct neigh_table *table, const struct vector *v, uint64_t now_ns)
+{
+	struct bucket *b[VECTOR_SIZE];
+
+	for (unsigned i = 0; i < v->n; i++) {
+		b[i] = bucket_of(&table->buckets, next_hop_of(v->p[i]));
+		prefetch(b[i]);
+	}
+	for (unsigned i = 0; i < v->n; i++) {
+		uint32_t first = load_shared(&b[i]->head);
+		if (likely(first != NONE))
+			prefetch(&table->entries[first]);
+	}
+	for (unsigned i = 0; i < v->n; i++) {
+		struct packet *p = v->p[i];
+		p->verdict = (uint8_t)resolve(table, b[i], next_hop_of(p), p, &p->decision.link.dst,
+					      now_ns);
+	}
 }
 
 bool neigh_quote(struct neigh_table *table, uint16_t port, be32 address, struct mac mac)
@@ -335,7 +366,7 @@ struct neigh_table *neigh_new(const struct neigh_config *config)
 	set_defaults(&table->config);
 	uint32_t n = table->config.capacity;
 	bool have_buckets = buckets_init(&table->buckets, n, config->secret);
-	table->entries = aligned_alloc(CACHE_LINE, (size_t)n * sizeof(*table->entries));
+	table->entries = memory_new((size_t)n * sizeof(*table->entries));
 	table->pool.free = calloc(n, sizeof(*table->pool.free));
 	if (!have_buckets || !table->entries || !table->pool.free) {
 		neigh_free(table);
@@ -351,7 +382,7 @@ void neigh_free(struct neigh_table *table)
 	if (!table)
 		return;
 	free(table->pool.free);
-	free(table->entries);
+	memory_free(table->entries, (size_t)table->config.capacity * sizeof(*table->entries));
 	buckets_fini(&table->buckets);
 	free(table);
 }

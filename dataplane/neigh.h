@@ -69,6 +69,11 @@ void neigh_free(struct neigh_table *table); /* packets still queued are left alo
  * two cache lines; now and then (at the first use in a second) a lock.
  */
 enum verdict neigh_resolve(struct neigh_table *table, struct packet *p, struct mac *mac, uint64_t now_ns);
+/*
+ * The same for each packet of v, in order: p->verdict, and p->decision.link.dst where it is
+ * TO_REWRITE. All lines are asked for before the first is waited for.
+ */
+void neigh_resolve_burst(struct neigh_table *table, const struct vector *v, uint64_t now_ns);
 
 /*
  * Somebody will repeat, without asking here, that address has that MAC (flow.h): any change

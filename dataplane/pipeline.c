@@ -134,11 +134,10 @@ static void settle(struct pipeline *pl, const struct vector *v, struct vector *e
 /* TO_NEIGH -> TO_REWRITE with the link header ready, HELD, DROP_NEIGH_*. */
 static void resolve(struct pipeline *pl, const struct vector *v)
 {
+	neigh_resolve_burst(pl->neigh, v, pl->now_ns);
 	for (unsigned i = 0; i < v->n; i++) {
-		struct packet *p = v->p[i];
-		struct decision *d = &p->decision;
-		p->verdict = (uint8_t)neigh_resolve(pl->neigh, p, &d->link.dst, pl->now_ns);
-		if (p->verdict != TO_REWRITE)
+		struct decision *d = &v->p[i]->decision;
+		if (v->p[i]->verdict != TO_REWRITE)
 			continue;
 		d->link.src = port_get(pl->ports, d->port_out)->mac;
 		d->link.type = be16_from(ETH_IPV4);
@@ -149,7 +148,8 @@ static void resolve(struct pipeline *pl, const struct vector *v)
 static void redirect(struct pipeline *pl, const struct vector *v, struct vector *made)
 {
 	for (unsigned i = 0; i < v->n; i++) {
-		if (likely(!ip4_wants_redirect(pl->ports, v->p[i])))
+		if (likely(v->p[i]->decision.port_out != v->p[i]->port_in) ||
+		    !ip4_wants_redirect(pl->ports, v->p[i]))
 			continue;
 		struct packet *p = icmp_redirect(pl->limiter, pl->pool, pl->stats, pl->ports,
 						 v->p[i], pl->now_ns);

@@ -19,6 +19,7 @@
  */
 #include "session.h"
 
+#include "memory.h"
 #include "session_entry.h"
 #include "session_tcp.h"
 
@@ -28,6 +29,7 @@
 #define SWEEP_STEPS   128
 #define SWEEP_STEP_NS (5 * NS_PER_MS)
 #define SWEEP_SLICE   64   /* entries at least: a small table is swept by one call */
+#define SEEN_AT_ONCE  4096 /* entries that the second-level cache holds: not worth a second look */
 #define MORGUE_SIZE   4096 /* a turn of two full rings may evict a session with each packet */
 
 const char *session_state_name(enum session_state state)
@@ -163,16 +165,22 @@ static void host_remove(struct session_table *table, be32 address)
 
 /* -- entries ---------------------------------------------------------------------------- */
 
+/* Where the chain of t begins: an index of tuples. */
+static uint32_t tuple_spot(const struct session_table *table, const struct tuple *t)
+{
+	return (uint32_t)hash_mix_words(&table->mix, t) & table->tuple_mask;
+}
+
 static uint32_t *tuple_head(const struct session_table *table, const struct tuple *t)
 {
-	return &table->tuples[hash_siphash(table->secret, t, sizeof(*t)) & table->tuple_mask];
+	return &table->tuples[tuple_spot(table, t)];
 }
 
 /* Expired or killed ones, too. */
-static struct entry *find(const struct session_table *table, const struct tuple *t,
+static struct entry *find(const struct session_table *table, uint32_t spot, const struct tuple *t,
 			  enum session_direction *direction)
 {
-	uint32_t node = *tuple_head(table, t);
+	uint32_t node = table->tuples[spot];
 
 	while (node) {
 		struct entry *e = &table->entries[node / 2];
@@ -317,19 +325,51 @@ static void empty_morgue(struct session_table *table)
 
 /* -- finding ---------------------------------------------------------------------------- */
 
-struct session *session_find(struct session_table *table, const struct tuple *t,
-			     enum session_direction *direction, uint64_t now_ns)
+struct session *session_find_at(struct session_table *table, uint32_t at, const struct tuple *t,
+				enum session_direction *direction, uint64_t now_ns)
 {
 	uint64_t at_ns = worker_clock(table, now_ns);
-	struct entry *e = find(table, t, direction);
+	struct entry *e = find(table, at, t, direction);
 
 	return e && !is_dead(e, at_ns) ? &e->session : NULL;
 }
 
-/* That the second waits for the bucket holds nobody up: the processor goes on meanwhile. */
-void session_prefetch(const struct session_table *table, const struct tuple *t)
+struct session *session_find(struct session_table *table, const struct tuple *t,
+			     enum session_direction *direction, uint64_t now_ns)
 {
-	prefetch(&table->entries[*tuple_head(table, t) / 2]);
+	return session_find_at(table, tuple_spot(table, t), t, direction, now_ns);
+}
+
+static void prefetch_entry(const struct session_table *table, uint32_t node)
+{
+	const struct entry *e = &table->entries[node / 2];
+
+	prefetch(e);
+	prefetch((const char *)e + CACHE_LINE);
+}
+
+/* Where another session stands before the one that is sought, it wants the next, too. */
+static void seek_further(const struct session_table *table, const struct session_spot *spots,
+			 unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t node = table->tuples[spots[i].at];
+		const struct entry *e = &table->entries[node / 2];
+		if (node && unlikely(!tuple_equal(&e->session.tuple[node % 2], spots[i].tuple)))
+			prefetch_entry(table, e->next[node % 2]);
+	}
+}
+
+void session_seek(const struct session_table *table, struct session_spot *spots, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		spots[i].at = tuple_spot(table, spots[i].tuple);
+		prefetch(&table->tuples[spots[i].at]);
+	}
+	for (unsigned i = 0; i < n; i++)
+		prefetch_entry(table, table->tuples[spots[i].at]);
+	if (table->n_used > SEEN_AT_ONCE)
+		seek_further(table, spots, n);
 }
 
 /* -- mappings --------------------------------------------------------------------------- */
@@ -425,7 +465,7 @@ bool session_knows_remote(struct session_table *table, uint8_t protocol, be32 ou
 static bool tuple_is_free(struct session_table *table, const struct tuple *t, uint64_t at_ns)
 {
 	enum session_direction unused;
-	struct entry *e = find(table, t, &unused);
+	struct entry *e = find(table, tuple_spot(table, t), t, &unused);
 
 	if (e && !is_dead(e, at_ns))
 		return false;
@@ -647,28 +687,32 @@ uint64_t session_next(const struct session_table *table)
 
 /* -- the table itself ------------------------------------------------------------------- */
 
+/* What was allocated, or is to be. Entry 0 stands for none. */
+static size_t entries_memory(const struct session_table *table)
+{
+	return ((size_t)table->capacity + MORGUE_SIZE + 1) * sizeof(*table->entries);
+}
+static size_t tuples_memory(const struct session_table *table)
+{
+	return ((size_t)table->tuple_mask + 1) * sizeof(*table->tuples);
+}
+
 static bool allocate(struct session_table *table)
 {
-	size_t n_entries = (size_t)table->capacity + MORGUE_SIZE;
 	uint32_t n_buckets = 1;
 
 	while (n_buckets < table->capacity) /* chains of one or two; those of tuples are shorter */
 		n_buckets *= 2;
 	table->mask = n_buckets - 1;
 	table->tuple_mask = 4 * n_buckets - 1;
-	table->tuples = calloc(4 * (size_t)n_buckets, sizeof(*table->tuples));
+	table->tuples = memory_new(tuples_memory(table));
 	table->peers = calloc(n_buckets, sizeof(*table->peers));
 	table->host_heads = calloc(n_buckets, sizeof(*table->host_heads));
 	table->hosts = calloc((size_t)table->capacity + 1, sizeof(*table->hosts));
-	/* Entry 0 stands for none, and another's size is lost to the alignment. */
-	table->memory = calloc(n_entries + 2, sizeof(*table->entries));
+	table->entries = memory_new(entries_memory(table));
 	table->mappings = mapping_new(table->capacity + VECTOR_SIZE, table->secret); /* and held */
-	if (!table->tuples || !table->peers || !table->host_heads || !table->hosts ||
-	    !table->memory || !table->mappings)
-		return false;
-	uintptr_t end = (uintptr_t)table->memory + CACHE_LINE - 1;
-	table->entries = (struct entry *)(end - end % CACHE_LINE);
-	return true;
+	return table->tuples && table->peers && table->host_heads && table->hosts &&
+	       table->entries && table->mappings;
 }
 
 struct session_table *session_new(const struct session_config *config)
@@ -682,6 +726,7 @@ struct session_table *session_new(const struct session_config *config)
 		.due_ns = UINT64_MAX,
 	};
 	memcpy(table->secret, config->secret, sizeof(table->secret));
+	table->mix = hash_mix_of(config->secret);
 	session_set_times(table, config);
 	if (!allocate(table)) {
 		session_free(table);
@@ -695,10 +740,10 @@ void session_free(struct session_table *table)
 	if (!table)
 		return;
 	mapping_free(table->mappings);
-	free(table->memory);
+	memory_free(table->entries, entries_memory(table));
 	free(table->hosts);
 	free(table->host_heads);
 	free(table->peers);
-	free(table->tuples);
+	memory_free(table->tuples, tuples_memory(table));
 	free(table);
 }

@@ -80,8 +80,18 @@ void session_free(struct session_table *table);
 /* The session that t belongs to and its direction; NULL: none, or it has expired. Cost: one or two cache lines. */
 struct session *session_find(struct session_table *table, const struct tuple *t, enum session_direction *direction,
 			     uint64_t now_ns);
-/* Brings the lines closer that session_find() will read for these tuples. */
-void session_prefetch(const struct session_table *table, const struct tuple *t);
+/*
+ * The same for a vector, whose lines are asked for before the first is waited for: says of each
+ * tuple where to look for it, which stays so until session_free(). It is then found there by
+ * session_find_at().
+ */
+struct session_spot {
+	const struct tuple *tuple; /* the caller's */
+	uint32_t at;
+};
+void session_seek(const struct session_table *table, struct session_spot *spots, unsigned n);
+struct session *session_find_at(struct session_table *table, uint32_t at, const struct tuple *t,
+				enum session_direction *direction, uint64_t now_ns);
 
 /*
  * The outside endpoint for a source-translated session of the inside endpoint (original

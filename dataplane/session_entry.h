@@ -47,11 +47,11 @@ struct host {
 
 struct session_table {
 	uint8_t secret[HASH_KEY_SIZE]; /* constant, down to mappings */
+	struct hash_mix mix;
 	uint32_t capacity, tuple_mask, mask;
 	uint32_t *tuples; /* chains of entry * 2 + direction */
 	uint32_t *peers, *host_heads;
 	struct entry *entries;
-	void *memory; /* of entries */
 	struct host *hosts;
 	struct mapping_table *mappings;
 	uint64_t now_ns cache_aligned; /* the worker's, down to counts: its own clock */

@@ -54,6 +54,20 @@ static void csum_of_every_length_and_alignment_is_the_twins(void **state)
 					 naive_field(data + at, len).raw);
 }
 
+static void csum_header_is_the_sum_of_its_twenty_bytes(void **state)
+{
+	(void)state;
+	uint8_t data[24];
+	for (unsigned i = 0; i < 10000; i++) {
+		unsigned at = i % 4;
+		fill_random(data, sizeof(data));
+		if (i % 3 == 0)
+			memset(data, i % 2 ? 0xff : 0, sizeof(data));
+		assert_int_equal(csum_finish(csum_header((const struct ip4_hdr *)(data + at))).raw,
+				 naive_field(data + at, 20).raw);
+	}
+}
+
 static void csum_of_random_bytes_is_the_twins(void **state)
 {
 	(void)state;
@@ -243,6 +257,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(csum_of_the_rfc_1071_example_is_its_result),
 		cmocka_unit_test(csum_of_every_length_and_alignment_is_the_twins),
+		cmocka_unit_test(csum_header_is_the_sum_of_its_twenty_bytes),
 		cmocka_unit_test(csum_of_random_bytes_is_the_twins),
 		cmocka_unit_test(csum_of_all_ones_loses_no_carry),
 		cmocka_unit_test(csum_of_nothing_and_of_zeros_is_all_ones),

@@ -598,6 +598,32 @@ static void fdb_events_that_do_not_fit_are_counted(void **unused)
 	fdb_free(fdb);
 }
 
+/* More stations than are seen at once, and chains of several: sought together or alone, the
+ * same is found. */
+static void fdb_vector_finds_what_each_would(void **unused)
+{
+	(void)unused;
+	enum { N = 20000 };
+	struct fdb *fdb = fdb_with((struct fdb_config){.capacity = N});
+	for (uint32_t i = 0; i < N; i++)
+		assert_int_equal(learn(fdb, i, (uint16_t)(i % 100), START_NS), FDB_NEW);
+	assert_true(fdb_longest_chain(fdb) > 2);
+	for (unsigned round = 0; round < 300; round++) {
+		struct fdb_spot spots[2 * VECTOR_SIZE];
+		uint32_t which[2 * VECTOR_SIZE];
+		unsigned n = (unsigned)rand() % (ARRAY_SIZE(spots) + 1);
+		for (unsigned i = 0; i < n; i++) {
+			which[i] = (uint32_t)rand() % (N + N / 4);
+			spots[i].key = fdb_key(0, mac_number(which[i]));
+		}
+		fdb_seek(fdb, spots, n);
+		for (unsigned i = 0; i < n; i++)
+			assert_int_equal(fdb_lookup_at(fdb, &spots[i], START_NS),
+					 which[i] < N ? which[i] % 100 : PORT_NONE);
+	}
+	fdb_free(fdb);
+}
+
 /* -- the twin ----------------------------------------------------------------------------- */
 
 #define TWIN_CAPACITY 20
@@ -849,6 +875,34 @@ static bool step_worker(struct pair *pair, unsigned what, uint16_t bridge, struc
 	return what >= 9;
 }
 
+/* A vector of frames: all spots are sought first, and what one changes the next must see. */
+static void step_vector(struct pair *pair)
+{
+	struct twin *t = &pair->twin;
+	struct fdb_spot spots[24];
+	uint16_t bridges[24];
+	struct mac macs[24];
+	unsigned n = (unsigned)rand() % (ARRAY_SIZE(spots) + 1);
+
+	for (unsigned i = 0; i < n; i++) {
+		bridges[i] = (uint16_t)(rand() % TWIN_BRIDGES);
+		macs[i] = mac_number((uint32_t)rand() % TWIN_HOSTS);
+		spots[i].key = fdb_key(bridges[i], macs[i]);
+	}
+	fdb_seek(pair->fdb, spots, n);
+	for (unsigned i = 0; i < n; i++) {
+		uint16_t port = (uint16_t)(rand() % TWIN_PORTS), before = 99, expected = 99;
+		if (rand() % 2) {
+			assert_int_equal(fdb_learn_at(pair->fdb, &spots[i], port, t->now_ns, &before),
+					 twin_learn(t, bridges[i], macs[i], port, &expected));
+			assert_int_equal(before, expected);
+		} else {
+			assert_int_equal(fdb_lookup_at(pair->fdb, &spots[i], t->now_ns),
+					 twin_lookup(t, bridges[i], macs[i]));
+		}
+	}
+}
+
 static bool step_control(struct pair *pair, unsigned what, uint16_t bridge, struct mac mac)
 {
 	static const uint64_t agings_ns[] = {0, 2 * S, 30 * S, 300 * S};
@@ -883,6 +937,10 @@ static void fdb_random_operations_agree_with_the_twin(void **unused)
 		pair.twin.aging_ns[i] = AGE;
 	fdb_watch(pair.fdb, true);
 	for (unsigned step = 0; step < 60000; step++) {
+		if (rand() % 16 == 0) {
+			step_vector(&pair);
+			compare_events(&pair, false);
+		}
 		uint16_t bridge = (uint16_t)(rand() % TWIN_BRIDGES);
 		struct mac mac = mac_number((uint32_t)rand() % TWIN_HOSTS);
 		bool any_order = rand() % 8 ? step_worker(&pair, rand() % 10, bridge, mac)
@@ -1026,6 +1084,7 @@ int main(void)
 		cmocka_unit_test(fdb_events_tell_what_happens_in_order),
 		cmocka_unit_test(fdb_events_of_control_have_no_time),
 		cmocka_unit_test(fdb_events_that_do_not_fit_are_counted),
+		cmocka_unit_test(fdb_vector_finds_what_each_would),
 		cmocka_unit_test(fdb_random_operations_agree_with_the_twin),
 		cmocka_unit_test(fdb_control_beside_the_worker_loses_and_tears_nothing),
 	};

@@ -759,6 +759,7 @@ enum { T_NOW, T_RETRY, T_REACHABLE, T_FORGET, T_NEVER };
 #define TWIN_PORTS 3
 #define TWIN_HOSTS 12
 #define TWIN_PACKETS 64
+#define TWIN_VECTOR 6
 
 struct twin_entry {
 	bool live, gone; /* gone: ended with packets waiting, until the next poll */
@@ -1077,21 +1078,57 @@ static void pair_poll(struct pair *pair)
 	}
 }
 
-static void pair_resolve(struct pair *pair, uint16_t port, be32 address)
+/* A packet that waits nowhere, for that next hop. */
+static unsigned pair_packet(struct pair *pair, uint16_t port, be32 address)
 {
-	struct mac mac = {{0}}, expected = {{0}};
 	unsigned i = 0;
 	while (i < TWIN_PACKETS && pair->busy[i])
 		i++;
 	assert_true(i < TWIN_PACKETS);
 	pair->packets[i].decision.port_out = port;
 	pair->packets[i].decision.next_hop = address;
-	enum verdict verdict =
-		neigh_resolve(pair->table, &pair->packets[i], &mac, pair->twin.now_ns);
-	assert_int_equal(verdict, twin_resolve(&pair->twin, port, address, i, &expected));
+	pair->busy[i] = true;
+	return i;
+}
+
+static void pair_resolved(struct pair *pair, unsigned i, enum verdict verdict, struct mac mac)
+{
+	const struct decision *d = &pair->packets[i].decision;
+	struct mac expected = {{0}};
+	assert_int_equal(verdict,
+			 twin_resolve(&pair->twin, d->port_out, d->next_hop, i, &expected));
 	if (verdict == TO_REWRITE)
 		assert_mac(mac, expected);
 	pair->busy[i] = verdict == HELD;
+}
+
+static void pair_resolve(struct pair *pair, uint16_t port, be32 address)
+{
+	struct mac mac = {{0}};
+	unsigned i = pair_packet(pair, port, address);
+	enum verdict verdict =
+		neigh_resolve(pair->table, &pair->packets[i], &mac, pair->twin.now_ns);
+	pair_resolved(pair, i, verdict, mac);
+}
+
+static unsigned below(unsigned n) { return (unsigned)(rand() >> 4) % n; }
+static be32 twin_host(void)
+{
+	return be32_from(0x0a000000 - 0x0a000000 % TWIN_HOSTS + below(TWIN_HOSTS));
+}
+
+/* A vector is as its packets one after the other, though they are looked for together. */
+static void pair_resolve_vector(struct pair *pair)
+{
+	struct vector v = {.n = below(TWIN_VECTOR + 1)};
+	unsigned packet[TWIN_VECTOR];
+	for (unsigned i = 0; i < v.n; i++) {
+		packet[i] = pair_packet(pair, (uint16_t)below(TWIN_PORTS), twin_host());
+		v.p[i] = &pair->packets[packet[i]];
+	}
+	neigh_resolve_burst(pair->table, &v, pair->twin.now_ns);
+	for (unsigned i = 0; i < v.n; i++)
+		pair_resolved(pair, packet[i], v.p[i]->verdict, v.p[i]->decision.link.dst);
 }
 
 static void find_missing(const struct neigh_info *info, void *arg)
@@ -1163,16 +1200,16 @@ static void pair_flush(struct pair *pair, uint16_t port, bool statics)
 	assert_int_equal(neigh_flush(pair->table, port, statics), n);
 }
 
-static unsigned below(unsigned n) { return (unsigned)(rand() >> 4) % n; }
-
 static void pair_step(struct pair *pair)
 {
 	uint16_t port = (uint16_t)below(TWIN_PORTS);
-	be32 address = be32_from(0x0a000000 - 0x0a000000 % TWIN_HOSTS + below(TWIN_HOSTS));
+	be32 address = twin_host();
 	struct mac mac = mac_number(1 + below(2));
 	unsigned what = below(100);
 
-	if (what < 45)
+	if (what < 15)
+		pair_resolve_vector(pair);
+	else if (what < 45)
 		pair_resolve(pair, port, address);
 	else if (what < 70)
 		assert_int_equal(

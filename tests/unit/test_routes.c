@@ -404,6 +404,40 @@ static void random_lists_choose_what_a_naive_search_does(void **state)
 	}
 }
 
+/* A reader goes on behind where it was, though routes come and go before, at and behind it. */
+static void list_is_read_on_while_it_changes(void **state)
+{
+	(void)state;
+	struct bench b;
+	bench_init(&b);
+	struct config_route file[] = {
+		via(ip(10, 1, 0, 0), 16, GATEWAY, 0), via(ip(10, 2, 0, 0), 16, GATEWAY, 0),
+		via(ip(10, 2, 0, 0), 16, GATEWAY, 5), via(ip(10, 3, 0, 0), 16, GATEWAY, 0)};
+	const struct config_route first = via(ip(10, 0, 0, 0), 16, GATEWAY, 0);
+	const struct config_route next = via(ip(10, 2, 0, 0), 24, GATEWAY, 0);
+	struct route_place place = {0};
+	bench_fill(&b, file, 4, NULL, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		const struct route *route = routes_after(&b.list, &place);
+		assert_true(be32_equal(route->prefix, file[i].prefix));
+		assert_int_equal(route->metric, file[i].metric);
+		place = routes_place(route);
+	}
+	routes_insert(&b.list, b.ports, &first);
+	routes_remove(&b.list, routes_find(&b.list, file[1].prefix, 16, 0));
+	assert_int_equal(routes_after(&b.list, &place)->metric, 5);
+	place = routes_place(routes_after(&b.list, &place));
+	routes_insert(&b.list, b.ports, &next);
+	assert_int_equal(routes_after(&b.list, &place)->prefix_len, 24);
+	place = routes_place(routes_after(&b.list, &place));
+	unsigned n = 0;
+	for (const struct route *route; (route = routes_after(&b.list, &place)); n++)
+		place = routes_place(route);
+	assert_int_equal(n, 1 + 3); /* 10.3/16, and what is connected */
+	assert_null(routes_after(&b.list, &place));
+	bench_fini(&b);
+}
+
 static void routes_to_one_prefix_stand_together(void **state)
 {
 	(void)state;
@@ -442,6 +476,7 @@ int main(void)
 		cmocka_unit_test(connected_route_shadows_a_route_of_the_file_with_its_key),
 		cmocka_unit_test(the_file_wins_over_a_live_route_with_its_key_only),
 		cmocka_unit_test(live_route_whose_gateway_is_nowhere_waits),
+		cmocka_unit_test(list_is_read_on_while_it_changes),
 		cmocka_unit_test(routes_to_one_prefix_stand_together),
 		cmocka_unit_test(inserted_route_is_found_and_leaves_again),
 		cmocka_unit_test(hits_survive_rebuilds_outages_and_reloads),

@@ -4,6 +4,7 @@
  * router that is a few rows of data, in place of router.c's, which needs interfaces.
  * Server and clients share one thread; pump() lets the server do all that is due.
  */
+#include "../../control/routes.h"
 #include "../../control/server.h"
 
 #include <setjmp.h>
@@ -33,6 +34,7 @@ struct router {
 	unsigned n_added, n_deleted, n_armed, n_disarmed, n_walks; /* walks to hand out */
 	struct nat_filter nat; /* last asked for */
 	size_t limit;
+	size_t n_pages, page_max; /* of routes */
 	uint64_t aged_ns;
 	struct config_lanes lanes;
 };
@@ -44,12 +46,18 @@ json_t *router_show_ports(struct router *router)
 			 "192.168.1.1/24 10.1.0.1/16", "name", "r1", "addresses", "192.168.0.1/24");
 }
 
-json_t *router_show_routes(struct router *router, size_t limit)
+/* Here a place is told by its metric alone: how many rows were shown. */
+json_t *router_show_routes(struct router *router, struct route_place *place, size_t limit)
 {
-	json_t *rows = json_copy(router->routes);
+	json_t *rows = json_array(), *row;
 
-	while (limit && json_array_size(rows) > limit)
-		json_array_remove(rows, json_array_size(rows) - 1);
+	router->n_pages++;
+	router->page_max = limit > router->page_max ? limit : router->page_max;
+	while (json_array_size(rows) < limit &&
+	       (row = json_array_get(router->routes, place->metric))) {
+		json_array_append(rows, row);
+		place->metric++;
+	}
 	return rows;
 }
 
@@ -1006,6 +1014,86 @@ static void slow_reader_holds_up_nobody(void **state)
 	close(quick);
 }
 
+/* Not more than a page is made before it is taken, and others are answered meanwhile. */
+static void routes_are_made_as_they_are_read(void **state)
+{
+	struct house *h = *state;
+	struct pollfd pfd = {.fd = server_fd(h->server), .events = POLLIN};
+	int slow = dial(h), quick = dial(h);
+	size_t n = 0, n_before;
+	char some[4096];
+
+	for (int i = 0; i < 100000; i++)
+		json_array_append_new(h->router.routes, json_pack("{s:s}", "to", "10.0.0.0/24"));
+	put(slow, "{\"command\":\"route\",\"arguments\":{\"limit\":0}}\n{\"command\":\"stats\"}\n");
+	pump(h);
+	n_before = h->router.n_pages;
+	assert_in_range(n_before, 1, 50); /* what the socket buffers; all are 200 */
+	assert_in_range(h->router.page_max, 1, 1000);
+	expect_status(h, quick, "{\"command\":\"stats\"}", 0);
+	assert_int_equal(h->router.n_pages, n_before);
+	for (unsigned i = 0; i < 1000000 && n < 2; i++) {
+		if (poll(&pfd, 1, 0) > 0) {
+			size_t pages = h->router.n_pages;
+			server_ready(h->server);
+			assert_in_range(h->router.n_pages - pages, 0, 1);
+		}
+		for (ssize_t k = recv(slow, some, sizeof(some), 0); k > 0; k--)
+			n += some[k - 1] == '\n'; /* its second request is answered behind it */
+	}
+	assert_int_equal(n, 2);
+	close(slow);
+	close(quick);
+}
+
+static void routes_in_pages_make_one_answer(void **state)
+{
+	static const size_t sizes[] = {0, 1, 499, 500, 501, 1000, 1001};
+	struct house *h = *state;
+	int fd = dial(h);
+
+	for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
+		json_array_clear(h->router.routes);
+		for (size_t k = 0; k < sizes[i]; k++)
+			json_array_append_new(h->router.routes,
+					      json_pack("{s:i, s:s}", "metric", (int)k, "port",
+							k % 3 ? "r0" : "r1"));
+		put(fd, "{\"command\":\"route\"}\n");
+		json_t *answer = get(h, fd), *rows = json_object_get(answer, "rows");
+		assert_int_equal(json_object_size(answer), 2);
+		assert_true(json_equal(rows, h->router.routes));
+		json_decref(answer);
+		put(fd, "{\"command\":\"route\",\"arguments\":{\"port\":\"r1\"}}\n");
+		answer = get(h, fd);
+		rows = json_object_get(answer, "rows");
+		assert_int_equal(json_array_size(rows), (sizes[i] + 2) / 3);
+		for (size_t k = 0; k < json_array_size(rows); k++)
+			assert_int_equal(json_integer_value(json_object_get(json_array_get(rows, k),
+									    "metric")),
+					 3 * k);
+		json_decref(answer);
+	}
+	close(fd);
+}
+
+/* It hangs up in the middle: the rest is not made, and the server goes on. */
+static void routes_nobody_reads_on_end_with_the_client(void **state)
+{
+	struct house *h = *state;
+	int fd = dial(h), other = dial(h);
+
+	for (int i = 0; i < 20000; i++)
+		json_array_append_new(h->router.routes, json_pack("{s:s}", "to", "10.0.0.0/24"));
+	put(fd, "{\"command\":\"route\"}\n");
+	pump(h);
+	close(fd);
+	pump(h);
+	size_t n_pages = h->router.n_pages;
+	expect_status(h, other, "{\"command\":\"stats\"}", 0);
+	assert_int_equal(h->router.n_pages, n_pages);
+	close(other);
+}
+
 static void routes_beyond_the_limit_are_left_out(void **state)
 {
 	struct house *h = *state;
@@ -1210,6 +1298,9 @@ int main(void)
 		HOUSE_TEST(many_requests_are_answered_in_order),
 		HOUSE_TEST(random_bytes_do_no_harm),
 		HOUSE_TEST(slow_reader_holds_up_nobody),
+		HOUSE_TEST(routes_are_made_as_they_are_read),
+		HOUSE_TEST(routes_in_pages_make_one_answer),
+		HOUSE_TEST(routes_nobody_reads_on_end_with_the_client),
 		HOUSE_TEST(routes_beyond_the_limit_are_left_out),
 		HOUSE_TEST(client_beyond_the_limit_is_told),
 		HOUSE_TEST(server_out_of_descriptors_listens_again),

@@ -103,10 +103,23 @@ static struct mapped open_mapped(struct session_table *table, struct tuple t,
 	return m;
 }
 
+static uint32_t seek(struct session_table *table, const struct tuple *t)
+{
+	struct session_spot spot = {.tuple = t};
+	session_seek(table, &spot, 1);
+	assert_ptr_equal(spot.tuple, t);
+	return spot.at;
+}
+
 static struct session *find(struct session_table *table, struct tuple t, uint64_t now_ns)
 {
-	enum session_direction direction;
-	return session_find(table, &t, &direction, now_ns);
+	enum session_direction direction, again = 77;
+	uint32_t spot = seek(table, &t);
+	struct session *s = session_find(table, &t, &direction, now_ns);
+	assert_ptr_equal(session_find_at(table, spot, &t, &again, now_ns), s);
+	if (s)
+		assert_int_equal(again, direction);
+	return s;
 }
 
 static struct session_counts counts(const struct session_table *table)
@@ -139,7 +152,6 @@ static void session_empty_table_knows_nobody_and_wants_no_call(void **unused)
 	(void)unused;
 	struct session_table *table = table_small();
 	struct tuple t = flow(PROTO_UDP, 1, 1000, 1, 53);
-	session_prefetch(table, &t);
 	assert_null(find(table, t, START_NS));
 	session_age(table, START_NS);
 	assert_true(session_next(table) == UINT64_MAX);
@@ -147,6 +159,66 @@ static void session_empty_table_knows_nobody_and_wants_no_call(void **unused)
 	assert_true(counts(table).sessions == 0);
 	session_free(table);
 	session_free(NULL);
+}
+
+/* A vector seeks before its first packet opens the session that the second belongs to. */
+static void session_spot_stays_when_sessions_come_and_go(void **unused)
+{
+	(void)unused;
+	struct session_table *table = table_small();
+	struct tuple t = flow(PROTO_UDP, 1, 1000, 1, 53);
+	enum session_direction direction;
+	uint32_t spot = seek(table, &t);
+	assert_null(session_find_at(table, spot, &t, &direction, START_NS));
+	struct mapped m = open_mapped(table, t, &one_address, START_NS);
+	assert_ptr_equal(session_find_at(table, spot, &t, &direction, START_NS), m.session);
+	assert_int_equal(direction, SESSION_ORIGINAL);
+	session_flush(table, is_everything, NULL);
+	session_age(table, START_NS);
+	assert_null(session_find_at(table, spot, &t, &direction, START_NS));
+	assert_int_equal(seek(table, &t), spot);
+	session_free(table);
+}
+
+/* More sessions than are seen at once, and chains of several: sought together or alone, by either
+ * tuple or by one that nobody has, the same is found. */
+static void session_vector_finds_what_each_would(void **unused)
+{
+	(void)unused;
+	enum { N = 6000 };
+	const struct session_config config = {.capacity = N};
+	struct session_table *table = session_new(&config);
+	static struct session *sessions[N];
+	assert_non_null(table);
+	for (unsigned i = 0; i < N; i++) {
+		struct tuple t = flow(PROTO_UDP, i % 200, (uint16_t)(1000 + i), 1, 53);
+		struct tuple reply = tuple_reverse(t);
+		assert_int_equal(session_open(table, &t, &reply, SESSION_NO_MAPPING,
+					      SESSION_NO_RULE, START_NS, &sessions[i]),
+				 SESSION_OK);
+	}
+	for (unsigned round = 0; round < 500; round++) {
+		struct tuple tuples[VECTOR_SIZE];
+		struct session_spot spots[VECTOR_SIZE];
+		unsigned n = (unsigned)rand() % (VECTOR_SIZE + 1), which[VECTOR_SIZE];
+		for (unsigned i = 0; i < n; i++) {
+			which[i] = (unsigned)rand() % (N + N / 4);
+			tuples[i] = which[i] < N ? sessions[which[i]]->tuple[round % 2]
+						 : flow(PROTO_TCP, 1, (uint16_t)which[i], 1, 53);
+			spots[i].tuple = &tuples[i];
+		}
+		session_seek(table, spots, n);
+		for (unsigned i = 0; i < n; i++) {
+			enum session_direction direction = 77;
+			struct session *s = session_find_at(table, spots[i].at, &tuples[i],
+							    &direction, START_NS);
+			assert_ptr_equal(s, which[i] < N ? sessions[which[i]] : NULL);
+			if (s)
+				assert_int_equal(direction, round % 2);
+			assert_int_equal(seek(table, &tuples[i]), spots[i].at);
+		}
+	}
+	session_free(table);
 }
 
 static void session_is_found_by_either_tuple(void **unused)
@@ -1451,7 +1523,8 @@ static void step_note(struct pair *pair)
 
 	if (!ts->live)
 		return;
-	struct session *s = session_find(pair->table, &ts->tuple[direction], &found, t->now_ns);
+	uint32_t spot = seek(pair->table, &ts->tuple[direction]);
+	struct session *s = session_find_at(pair->table, spot, &ts->tuple[direction], &found, t->now_ns);
 	assert_non_null(s);
 	assert_int_equal(found, direction);
 	session_note(pair->table, s, direction, f, len, t->now_ns);
@@ -1640,7 +1713,9 @@ static void *race_control(void *arg)
 static unsigned race_packet(struct session_table *table, uint16_t port, unsigned r, uint64_t now_ns)
 {
 	struct tuple t = flow(PROTO_UDP, port % 4, port, port, port);
-	struct session *s = find(table, t, now_ns);
+	enum session_direction direction;
+	uint32_t spot = seek(table, &t);
+	struct session *s = session_find_at(table, spot, &t, &direction, now_ns);
 	if (!s) {
 		struct mapped m = map(table, t, &one_address, now_ns);
 		struct tuple reply = reply_to(t, m.address, m.port);
@@ -1700,6 +1775,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(session_empty_table_knows_nobody_and_wants_no_call),
+		cmocka_unit_test(session_spot_stays_when_sessions_come_and_go),
+		cmocka_unit_test(session_vector_finds_what_each_would),
 		cmocka_unit_test(session_is_found_by_either_tuple),
 		cmocka_unit_test(session_counts_each_direction),
 		cmocka_unit_test(session_states_have_names),
