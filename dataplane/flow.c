@@ -7,7 +7,8 @@
  * the counters at the last look. Places in use are listed, so that a sweep costs what is used.
  *
  * A *door* remembers one flow for each of its slots, so that the second packet of a flow is
- * known for what it is; others overwrite it.
+ * known for what it is. Others that come to the slot are turned away seven times before one
+ * takes it: if each took it at once, two that take turns would keep each other out for ever.
  *
  * Where changes come so often that nothing is repeated for long (a station that flaps, say),
  * arming is work for nothing: past a bound of changes in a tenth of a second nothing is armed
@@ -17,10 +18,16 @@
 
 #include <stdlib.h>
 
-#define SWEEP_NS     (100 * NS_PER_MS)
+/*
+ * From sweep to sweep, and for each 4,096 places in use a quarter more, as each look takes its
+ * line from the CPU that XDP counts on. At most: entry.bytes wraps in a second of 1514-byte frames at full speed.
+ */
+#define SWEEP_NS      (100 * NS_PER_MS)
+#define SWEEP_MAX_NS  (500 * NS_PER_MS)
 #define SWEEP_SLICE  2048             /* places looked at in a turn: some tens of microseconds */
 #define CHANGES_MAX  32               /* in a tenth of a second */
 #define DOOR_SLOTS   65536u
+#define DOOR_OTHERS  7u               /* of a slot: how many others it will turn away yet */
 
 enum place_state { EMPTY, ARMED, DRAINING };
 
@@ -168,6 +175,23 @@ bool flow_is_by_tuple(const struct flow_cache *cache)
 	return load_shared(&cache->config.head->by_tuple);
 }
 
+/* Whether that flow has been at the door before. */
+static bool knock(struct flow_cache *cache, uint64_t hash)
+{
+	uint32_t *slot = &cache->door[hash >> 16 & (DOOR_SLOTS - 1)];
+	uint32_t print = (uint32_t)(hash >> 32) & ~DOOR_OTHERS;
+
+	if ((*slot & ~DOOR_OTHERS) == print) {
+		*slot = print; /* the next other may have it */
+		return true;
+	}
+	if (*slot & DOOR_OTHERS)
+		--*slot;
+	else
+		*slot = print | DOOR_OTHERS;
+	return false;
+}
+
 bool flow_wants(struct flow_cache *cache, const struct flow_key *key, uint64_t now_ns)
 {
 	uint64_t hash = hash_of(cache, key);
@@ -184,11 +208,7 @@ bool flow_wants(struct flow_cache *cache, const struct flow_key *key, uint64_t n
 	}
 	if (!room)
 		return false;
-	uint32_t *slot = &cache->door[hash >> 16 & (DOOR_SLOTS - 1)];
-	uint32_t print = (uint32_t)(hash >> 32) | 1;
-	bool seen = *slot == print;
-	*slot = print;
-	return seen;
+	return knock(cache, hash);
 }
 
 /* All of e but what XDP writes. Readers that began before see the sequence move. */
@@ -323,8 +343,10 @@ static bool sweep_begins(struct flow_cache *cache, uint64_t now_ns)
 
 static void sweep_ends(struct flow_cache *cache, uint64_t now_ns)
 {
+	uint64_t pause_ns = min_u64(SWEEP_NS + cache->n_listed / 4096 * SWEEP_NS / 4, SWEEP_MAX_NS);
+
 	cache->sweeping = false;
-	store_shared(&cache->next_ns, cache->n_listed ? now_ns + SWEEP_NS : UINT64_MAX);
+	store_shared(&cache->next_ns, cache->n_listed ? now_ns + pause_ns : UINT64_MAX);
 	store_release(&cache->settled, cache->sweep_asked);
 }
 

@@ -227,6 +227,31 @@ static void flow_second_packet_is_wanted(void **unused)
 	assert_int_equal(counts().size, BUCKETS * FLOW_WAYS);
 }
 
+static uint32_t door_slot(uint32_t flow)
+{
+	struct flow_key key = key_of(flow);
+
+	return (uint32_t)(flow_hash(7, 11, &key) >> 16) & 0xffff;
+}
+
+/* Each would find the other's print, had it been overwritten at once. */
+static void flows_that_take_turns_at_the_door_all_get_in(void **unused)
+{
+	uint32_t flows[5] = {1}, n = 1;
+	bool in[5] = {false};
+
+	(void)unused;
+	for (uint32_t other = 2; n < ARRAY_SIZE(flows); other++)
+		if (door_slot(other) == door_slot(flows[0]))
+			flows[n++] = other;
+	for (unsigned round = 0; round < 20; round++)
+		for (unsigned i = 0; i < ARRAY_SIZE(flows); i++)
+			if (!in[i] && wants(flows[i]))
+				in[i] = arm(flows[i]);
+	for (unsigned i = 0; i < ARRAY_SIZE(flows); i++)
+		assert_non_null(see(flows[i]));
+}
+
 static void flow_armed_holds_what_was_given(void **unused)
 {
 	(void)unused;
@@ -968,6 +993,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		flow_test(flow_second_packet_is_wanted),
+		flow_test(flows_that_take_turns_at_the_door_all_get_in),
 		flow_test(flow_armed_holds_what_was_given),
 		flow_test(flow_armed_is_not_wanted_again),
 		flow_test(flow_from_another_port_is_another_flow),
