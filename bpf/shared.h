@@ -36,7 +36,9 @@ struct gate_meta {
 };
 
 #define BURST_MAX 2048       /* frames of one burst: a power of two */
+#define BURST_BATCH 64       /* frames at once: more overflow a veth's ring between two NAPI polls */
 #define BURST_PORTS 256      /* ports, by number */
+#define BURST_STACK 0xffffffff /* in place of a port: the kernel's own stack */
 #define BURST_OFFSET_MAX 512 /* a frame's data begins below this offset in its chunk */
 #define BURST_FIRST_LEN 64   /* bytes of a page before the program sets its length */
 

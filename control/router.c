@@ -291,6 +291,7 @@ static int start_worker(struct router *router, const struct config *config, stru
 	int code = burst_lane_open(&router->burst, router->area);
 	if (code) /* everything works without it */
 		log_warning("no burst lane: %s", strerror(-code));
+	wanted.burst = router->burst;
 	code = worker_start(&router->worker, &wanted);
 	if (code)
 		return refusal_set(why, REFUSED_FAILED, "cannot start the worker: %s",

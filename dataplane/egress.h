@@ -15,6 +15,8 @@
 #include "stats.h"
 #include "trace.h"
 
+#define PUNTS_MAX 2048 /* handed to the punt lane at once: what a port gives in a turn */
+
 struct egress_queue {
 	struct vector waiting;
 	bool touched; /* in egress.order */
@@ -28,7 +30,8 @@ struct egress {
 	const uint64_t *blocked_until_ns; /* by port: loop guard, bridge.h */
 	const struct port_table *ports;   /* of this turn */
 	struct egress_queue queues[PORT_MAX];
-	struct vector punts;              /* on their way to the kernel */
+	struct packet *punts[PUNTS_MAX];  /* on their way to the kernel */
+	unsigned n_punts;
 	struct io *punt;                  /* NULL: there is no punt lane */
 	uint16_t order[PORT_MAX];         /* ports touched this turn */
 	unsigned n_touched;

@@ -251,7 +251,7 @@ static int allocate(struct worker *w, const struct worker_config *config)
 	    !w->pipeline.neigh || !w->pipeline.fdb || !w->pipeline.sessions ||
 	    !w->pipeline.fragments || !w->pipeline.limiter)
 		return -ENOMEM;
-	return punt_lane_open(&w->punt, &w->pool, config->area);
+	return punt_lane_open(&w->punt, &w->pool, config->area, config->burst);
 }
 
 /* The thread takes no signals: they are control's. */

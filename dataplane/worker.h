@@ -21,8 +21,11 @@
 #include "trace.h"
 #include "xsk.h"
 
+struct burst_lane;
+
 struct worker_config {
 	struct xsk_area *area;
+	struct burst_lane *burst; /* for what goes to the kernel, and outlives the worker; NULL: none */
 	uint32_t n_frames, frame_size;
 	struct neigh_config neigh;
 	struct fdb_config fdb;
