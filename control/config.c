@@ -25,13 +25,15 @@ static const char *const file_keys[] = {
 	NULL,
 };
 
-enum { LANE_TRANSMIT, LANE_BURST_MIN, LANE_GSO, LANE_FLOW_CACHE, LANE_FAR_END, N_LANE_KEYS };
+enum { LANE_TRANSMIT, LANE_BURST_MIN, LANE_GSO, LANE_FLOW_CACHE, LANE_FAR_END,
+       LANE_PUNT_RATE, N_LANE_KEYS };
 static const char *const lane_keys[] = {
 	[LANE_TRANSMIT] = "transmit",
 	[LANE_BURST_MIN] = "burst-min",
 	[LANE_GSO] = "gso",
 	[LANE_FLOW_CACHE] = "flow-cache",
 	[LANE_FAR_END] = "far-end",
+	[LANE_PUNT_RATE] = "punt-rate",
 	NULL,
 };
 const char *const config_transmit_words[] = {
@@ -114,6 +116,9 @@ static void read_lanes(struct config_reader *r, const struct yaml_node *node)
 	    yaml_read_choice(r->diag, keys[LANE_FAR_END].value, "far-end",
 			     config_far_end_words, &word))
 		config->lanes.far_end_prepare = word;
+	if (keys[LANE_PUNT_RATE].value)
+		yaml_read_number_or(r->diag, keys[LANE_PUNT_RATE].value, "punt-rate", "unlimited",
+				    0, PUNT_RATE_MOST, &config->lanes.punt_rate);
 }
 
 static void read_frames(struct config_reader *r, const struct yaml_node *node)
@@ -242,6 +247,7 @@ struct config *config_read_section(struct diag *diag, const struct yaml_node *no
 	config->lanes.gso = true;
 	config->lanes.flow_cache = true;
 	config->lanes.far_end_prepare = far_end_prepare;
+	config->lanes.punt_rate = PUNT_RATE_DEFAULT;
 	config->frames = FRAMES_DEFAULT;
 	config->sessions = session_defaults;
 	struct config_reader reader = {.diag = diag, .config = config};

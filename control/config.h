@@ -125,12 +125,19 @@ extern const char *const config_far_end_words[];  /* leave, prepare */
  */
 enum { BURST_MIN_DEFAULT = 40, BURST_MIN_MOST = 2048 };
 
+/*
+ * Punts of a port in a second: 50,000 keep the worker busy for a twentieth of its time, and
+ * are 600 Mbit/s for a service in the router's namespace.
+ */
+enum { PUNT_RATE_DEFAULT = 50000, PUNT_RATE_MOST = 1000000 };
+
 struct config_lanes { /* `tsuji set` changes them while the router runs: settings.h */
 	enum config_transmit transmit; /* auto */
 	unsigned burst_min;            /* packets from which transmit: auto bursts; 40 */
 	bool gso;                      /* on; counts with transmit: auto only */
 	bool flow_cache;               /* on */
 	bool far_end_prepare;          /* leave */
+	unsigned punt_rate;            /* packets a second that a port may give the kernel; 0: any */
 };
 
 struct config {

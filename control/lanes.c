@@ -202,8 +202,17 @@ void lanes_choose(struct router *router, bool anew)
 	}
 }
 
+struct worker_settings lanes_worker_settings(const struct config_lanes *lanes)
+{
+	return (struct worker_settings){
+		.punt_rate = lanes->punt_rate,
+	};
+}
+
 void lanes_renew(struct router *router)
 {
+	struct worker_settings settings = lanes_worker_settings(&router->config->lanes);
+	worker_set(router->worker, &settings);
 	for (unsigned i = 0; i < PORT_MAX; i++) {
 		struct router_port *rp = router->ports.port[i];
 		if (is_open(rp) && rp->prepared && !far_end_takes_bursts(router, rp))

@@ -124,6 +124,7 @@ static const struct command {
 	 "or restart, which go by the file.\n"
 	 "  lanes.transmit   auto, or one lane only: socket, burst (where the far end takes bursts)\n"
 	 "  lanes.burst-min  with auto: packets of a turn from which they go as a burst\n"
+	 "  lanes.punt-rate  packets a second that each port may give the kernel; 0: unlimited\n"
 	 "  lanes.far-end    prepare: GRO is switched on at the hosts' ends; leave: nothing is\n"},
 	{"trace", "follow packets through the rooms", run_objects,
 	 "usage: tsuji trace [-c COUNT] [EXPRESSION]\n"

@@ -282,6 +282,7 @@ static int start_worker(struct router *router, const struct config *config, stru
 		.n_frames = config->frames,
 		.frame_size = router->frame_size,
 		.sessions = sessions_config(&config->sessions),
+		.settings = lanes_worker_settings(&config->lanes),
 	};
 	if (getrandom(wanted.secret, sizeof(wanted.secret), 0) < 0 ||
 	    getrandom(wanted.neigh.secret, sizeof(wanted.neigh.secret), 0) < 0 ||

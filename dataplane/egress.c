@@ -172,8 +172,17 @@ static void flush_punts(struct egress *e, uint64_t now_ns)
 	e->n_punts = 0;
 }
 
+/* Only what goes on to someone else has to have its checksum completed. */
 void egress_punt(struct egress *e, struct packet *p, uint64_t now_ns)
 {
+	struct meter *meter = &e->punt_meters[min_u32(p->wire, PORT_MAX)];
+
+	if (!meter_take(meter, e->punt_rate, PUNT_BURST, now_ns)) {
+		end(e, p, DROP_PUNT_RATE, now_ns);
+		return;
+	}
+	if (p->flags & (PACKET_PARTIAL | PACKET_UNKNOWN))
+		offload_complete(p);
 	e->punts[e->n_punts++] = p;
 	if (e->n_punts == PUNTS_MAX)
 		flush_punts(e, now_ns);

@@ -57,6 +57,7 @@ struct pipeline {
 	struct icmp_limiter *limiter;
 	struct trace_set *traces;
 	struct io *punt; /* NULL: what the kernel should have is dropped as DROP_PUNT */
+	uint32_t punt_rate; /* packets a second from each port, 0: no limit. Written by control */
 	/* of this turn */
 	const struct port_table *ports;
 	struct fib *fib;

@@ -287,6 +287,7 @@ int worker_start(struct worker **out, const struct worker_config *config)
 		w->pipeline.traces = w->traces;
 		w->pipeline.punt = punt_lane_io(w->punt);
 		pipeline_init(&w->pipeline);
+		worker_set(w, &config->settings);
 		code = start_thread(w);
 	}
 	if (code) {
@@ -350,6 +351,11 @@ void worker_publish(struct worker *w, struct port_table *ports, struct fib *fib)
 	epoch_wait();
 	if (ports)
 		wait_for_turn(w);
+}
+
+void worker_set(struct worker *w, const struct worker_settings *settings)
+{
+	store_shared(&w->pipeline.punt_rate, settings->punt_rate);
 }
 
 struct rules *worker_publish_rules(struct worker *w, struct rules *rules)

@@ -23,6 +23,11 @@
 
 struct burst_lane;
 
+/* What can be changed while it runs; each is taken up by the next turn. */
+struct worker_settings {
+	uint32_t punt_rate; /* packets a second from each port to the kernel, 0: no limit */
+};
+
 struct worker_config {
 	struct xsk_area *area;
 	struct burst_lane *burst; /* for what goes to the kernel, and outlives the worker; NULL: none */
@@ -33,6 +38,7 @@ struct worker_config {
 	uint32_t read_max;   /* frames read from a port per turn [2048] */
 	uint64_t spin_ns;    /* before it sleeps [50 us] */
 	uint8_t secret[16];  /* for the ICMP limiter's hash */
+	struct worker_settings settings;
 };
 
 struct worker;
@@ -41,6 +47,8 @@ struct worker;
 int worker_start(struct worker **worker, const struct worker_config *config);
 /* Ends the thread and frees what it owns; ports must have been closed or outlive it. NULL is fine. */
 void worker_stop(struct worker *worker);
+
+void worker_set(struct worker *worker, const struct worker_settings *settings);
 
 /*
  * Publishes new tables, NULL for "as it is", and returns after the grace period, new ports

@@ -395,7 +395,7 @@ def settings_are_listed_changed_and_brought_back_by_a_reload():
         def values():
             return {r["name"]: r["value"] for r in json.loads(tsuji.must("-j set"))}
         assert values() == {"lanes.transmit": "socket", "lanes.burst-min": "7", "lanes.gso": "on",
-                            "lanes.far-end": "leave"}
+                            "lanes.far-end": "leave", "lanes.punt-rate": "50000"}
         assert ports(lab)["r0"]["lane"] == "socket"
         tsuji.must("set lanes.transmit burst")
         assert values()["lanes.transmit"] == "burst" and ports(lab)["r0"]["lane"] == "burst"

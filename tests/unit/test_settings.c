@@ -24,6 +24,10 @@ static void each_setting_changes_itself_only(void **state)
 	assert_true(lanes.far_end_prepare);
 	assert_true(settings_set(&lanes, "lanes.far-end", "leave", &complaint));
 	assert_false(lanes.far_end_prepare);
+	assert_true(settings_set(&lanes, "lanes.punt-rate", "1000000", &complaint));
+	assert_int_equal(lanes.punt_rate, 1000000);
+	assert_true(settings_set(&lanes, "lanes.punt-rate", "unlimited", &complaint));
+	assert_int_equal(lanes.punt_rate, 0);
 	assert_int_equal(lanes.transmit, TRANSMIT_BURST);
 	assert_int_equal(lanes.burst_min, 2048);
 	assert_true(lanes.flow_cache);
@@ -53,6 +57,9 @@ static void what_does_not_fit_is_refused_with_what_does(void **state)
 					      "99999999999999999999"};
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		refused("lanes.burst-min", numbers[i], "1-2048");
+	refused("lanes.punt-rate", "1000001", "unlimited|0-1000000");
+	refused("lanes.punt-rate", "unlimite", "unlimited|0-1000000");
+	refused("lanes.burst-min", "unlimited", "1-2048");
 }
 
 static void unknown_setting_is_refused_with_the_nearest(void **state)
@@ -74,7 +81,9 @@ static void rows_tell_values_and_what_is_accepted(void **state)
 		"\"auto|socket|burst\"},"
 		"{\"name\":\"lanes.burst-min\",\"value\":\"40\",\"accepts\":\"1-2048\"},"
 		"{\"name\":\"lanes.gso\",\"value\":\"off\",\"accepts\":\"off|on\"},"
-		"{\"name\":\"lanes.far-end\",\"value\":\"leave\",\"accepts\":\"leave|prepare\"}]");
+		"{\"name\":\"lanes.far-end\",\"value\":\"leave\",\"accepts\":\"leave|prepare\"},"
+		"{\"name\":\"lanes.punt-rate\",\"value\":\"unlimited\",\"accepts\":"
+		"\"unlimited|0-1000000\"}]");
 	free(text);
 	json_decref(rows);
 }
