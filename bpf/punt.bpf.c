@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * punt - hands a frame to the kernel's own stack as if it had just arrived on a port: one that
- * is too long for burst.bpf.c, or all of them where that cannot be had.
+ * comes alone, or all of them where burst.bpf.c cannot be had.
  *
  * User space runs it over a frame with BPF_PROG_RUN and live frames (kernel 5.18): what
  * the program passes, the kernel takes as received on ctx->ingress_ifindex.

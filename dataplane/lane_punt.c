@@ -9,8 +9,9 @@
  * batch are received one after another, in order (netif_receive_skb_list()), on the CPU that
  * made the call. What sockets or backlogs have no room for then is the stack's to count.
  *
- * A frame too long for the burst lane goes by a program of its own, one to a call; so do
- * all, where there is no burst lane.
+ * A packet that comes alone goes by a program of its own; so do all, where there is no burst
+ * lane. Either way the kernel takes no frame longer than 3,408 bytes, a page less what it keeps
+ * in one: ports with an MTU above 3,394 can receive such.
  */
 #include "lane_punt.h"
 
@@ -28,7 +29,6 @@ struct punt_lane {
 	struct punt_bpf *program;
 };
 
-/* The kernel's limit is a page less its own structures; ours is below it anyway. */
 static int punt_one(struct punt_lane *lane, const struct packet *p, uint32_t ifindex)
 {
 	struct xdp_md context = {.data_end = p->len, .ingress_ifindex = ifindex};

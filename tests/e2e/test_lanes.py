@@ -41,13 +41,15 @@ class Message(ctypes.Structure): # struct mmsghdr
 
 
 class Batch:
-    """BATCH frames, alike but for the number at their end, that leave in one system call."""
+    """BATCH frames, alike but for the number at their end, that leave in one system call: to a
+    host, or to another address."""
 
-    def __init__(self, lab, sender, receiver):
+    def __init__(self, lab, sender, receiver, address=None):
         here, there = lab.hosts[sender], lab.hosts[receiver]
         head = struct.pack("!HHHH", 1024, PORT, 8 + 18, 0) # no checksum
         frame = frames.eth(here.gateway_mac, here.mac, frames.ETH_IPV4,
-                           frames.ip4(here.address, there.address, frames.UDP, head + bytes(18)))
+                           frames.ip4(here.address, address or there.address, frames.UDP,
+                                      head + bytes(18)))
         self.size = len(frame)
         self.bytes = ctypes.create_string_buffer(frame * BATCH)
         self.iov, self.messages = (Iovec * BATCH)(), (Message * BATCH)()
@@ -395,7 +397,7 @@ def settings_are_listed_changed_and_brought_back_by_a_reload():
         def values():
             return {r["name"]: r["value"] for r in json.loads(tsuji.must("-j set"))}
         assert values() == {"lanes.transmit": "socket", "lanes.burst-min": "7", "lanes.gso": "on",
-                            "lanes.far-end": "leave", "lanes.punt-rate": "50000"}
+                            "lanes.far-end": "leave", "lanes.punt-rate": "100000"}
         assert ports(lab)["r0"]["lane"] == "socket"
         tsuji.must("set lanes.transmit burst")
         assert values()["lanes.transmit"] == "burst" and ports(lab)["r0"]["lane"] == "burst"
