@@ -26,7 +26,7 @@ static const char *const file_keys[] = {
 };
 
 enum { LANE_TRANSMIT, LANE_BURST_MIN, LANE_GSO, LANE_FLOW_CACHE, LANE_FAR_END,
-       LANE_PUNT_RATE, N_LANE_KEYS };
+       LANE_PUNT_RATE, LANE_READ_DEPTH, LANE_SPIN, LANE_BUSY_POLL, N_LANE_KEYS };
 static const char *const lane_keys[] = {
 	[LANE_TRANSMIT] = "transmit",
 	[LANE_BURST_MIN] = "burst-min",
@@ -34,6 +34,9 @@ static const char *const lane_keys[] = {
 	[LANE_FLOW_CACHE] = "flow-cache",
 	[LANE_FAR_END] = "far-end",
 	[LANE_PUNT_RATE] = "punt-rate",
+	[LANE_READ_DEPTH] = "read-depth",
+	[LANE_SPIN] = "spin",
+	[LANE_BUSY_POLL] = "busy-poll",
 	NULL,
 };
 const char *const config_transmit_words[] = {
@@ -93,6 +96,22 @@ enum { SESSIONS_LEAST = 16, SESSIONS_MOST = 1 << 22, SESSION_SILENT_MAX_S = 30 *
 /* A frame of 2 KiB each: from 2 MiB, where a ring of each port still gets some, to 2 GiB. */
 enum { FRAMES_MIN = 1024, FRAMES_MAX = 1 << 20, FRAMES_DEFAULT = 16384, FRAMES_STEP = 64 };
 
+/* What the worker does, whatever the lanes. */
+static void read_pace(struct diag *diag, const struct yaml_entry *keys, struct config_lanes *lanes)
+{
+	if (keys[LANE_PUNT_RATE].value)
+		yaml_read_number_or(diag, keys[LANE_PUNT_RATE].value, "punt-rate", "unlimited", 0,
+				    PUNT_RATE_MOST, &lanes->punt_rate);
+	if (keys[LANE_READ_DEPTH].value)
+		yaml_read_number(diag, keys[LANE_READ_DEPTH].value, "read-depth", 1,
+				 READ_DEPTH_MOST, &lanes->read_depth);
+	if (keys[LANE_SPIN].value)
+		yaml_read_number(diag, keys[LANE_SPIN].value, "spin", 0, SPIN_US_MOST,
+				 &lanes->spin_us);
+	if (keys[LANE_BUSY_POLL].value)
+		yaml_read_switch(diag, keys[LANE_BUSY_POLL].value, "busy-poll", &lanes->busy_poll);
+}
+
 static void read_lanes(struct config_reader *r, const struct yaml_node *node)
 {
 	struct config *config = r->config;
@@ -116,9 +135,7 @@ static void read_lanes(struct config_reader *r, const struct yaml_node *node)
 	    yaml_read_choice(r->diag, keys[LANE_FAR_END].value, "far-end",
 			     config_far_end_words, &word))
 		config->lanes.far_end_prepare = word;
-	if (keys[LANE_PUNT_RATE].value)
-		yaml_read_number_or(r->diag, keys[LANE_PUNT_RATE].value, "punt-rate", "unlimited",
-				    0, PUNT_RATE_MOST, &config->lanes.punt_rate);
+	read_pace(r->diag, keys, &config->lanes);
 }
 
 static void read_frames(struct config_reader *r, const struct yaml_node *node)
@@ -248,6 +265,8 @@ struct config *config_read_section(struct diag *diag, const struct yaml_node *no
 	config->lanes.flow_cache = true;
 	config->lanes.far_end_prepare = far_end_prepare;
 	config->lanes.punt_rate = PUNT_RATE_DEFAULT;
+	config->lanes.read_depth = READ_DEPTH_DEFAULT;
+	config->lanes.spin_us = SPIN_US_DEFAULT;
 	config->frames = FRAMES_DEFAULT;
 	config->sessions = session_defaults;
 	struct config_reader reader = {.diag = diag, .config = config};

@@ -132,6 +132,11 @@ enum { BURST_MIN_DEFAULT = 40, BURST_MIN_MOST = 2048 };
  */
 enum { PUNT_RATE_DEFAULT = 100000, PUNT_RATE_MOST = 1000000 };
 
+/* A receive ring's entries at most, which a turn can empty. */
+enum { READ_DEPTH_DEFAULT = 2048, READ_DEPTH_MOST = 2048 };
+/* As long as it takes to put a CPU to sleep and to wake it up again. */
+enum { SPIN_US_DEFAULT = 50, SPIN_US_MOST = 1000000 };
+
 struct config_lanes { /* `tsuji set` changes them while the router runs: settings.h */
 	enum config_transmit transmit; /* auto */
 	unsigned burst_min;            /* packets from which transmit: auto bursts; 40 */
@@ -139,6 +144,9 @@ struct config_lanes { /* `tsuji set` changes them while the router runs: setting
 	bool flow_cache;               /* on */
 	bool far_end_prepare;          /* leave */
 	unsigned punt_rate;            /* packets a second that a port may give the kernel; 0: any */
+	unsigned read_depth;           /* packets read from a port per turn; 2048 */
+	unsigned spin_us;              /* without a packet before the worker sleeps; 50 */
+	bool busy_poll;                /* off; on: it never sleeps */
 };
 
 struct config {

@@ -206,6 +206,9 @@ struct worker_settings lanes_worker_settings(const struct config_lanes *lanes)
 {
 	return (struct worker_settings){
 		.punt_rate = lanes->punt_rate,
+		.read_depth = lanes->read_depth,
+		.spin_ns = lanes->spin_us * NS_PER_US,
+		.busy_poll = lanes->busy_poll,
 	};
 }
 

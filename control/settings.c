@@ -26,6 +26,9 @@ static const struct setting {
 	{"lanes.gso", FIELD(gso), switch_words, 0, 0, NULL},
 	{"lanes.far-end", FIELD(far_end_prepare), config_far_end_words, 0, 0, NULL},
 	{"lanes.punt-rate", FIELD(punt_rate), NULL, 0, PUNT_RATE_MOST, "unlimited"},
+	{"lanes.read-depth", FIELD(read_depth), NULL, 1, READ_DEPTH_MOST, NULL},
+	{"lanes.spin", FIELD(spin_us), NULL, 0, SPIN_US_MOST, NULL},
+	{"lanes.busy-poll", FIELD(busy_poll), switch_words, 0, 0, NULL},
 };
 enum { N_SETTINGS = ARRAY_SIZE(settings) };
 

@@ -25,7 +25,15 @@ struct burst_lane;
 
 /* What can be changed while it runs; each is taken up by the next turn. */
 struct worker_settings {
-	uint32_t punt_rate; /* packets a second from each port to the kernel, 0: no limit */
+	uint32_t punt_rate;  /* packets a second from each port to the kernel, 0: no limit */
+	uint32_t read_depth; /* packets read from a port per turn: 1 to XSK_RING_MAX */
+	uint64_t spin_ns;    /* without a packet, before it sleeps */
+	/*
+	 * It never sleeps, and looks at the rings again at once. The kernel's own busy polling
+	 * (SO_PREFER_BUSY_POLL) is no part of it: a veth's AF_XDP sockets take the option but have
+	 * no NAPI id to poll (SO_INCOMING_NAPI_ID is 0 on Linux 6.18), and nothing changes.
+	 */
+	bool busy_poll;
 };
 
 struct worker_config {
@@ -35,8 +43,6 @@ struct worker_config {
 	struct neigh_config neigh;
 	struct fdb_config fdb;
 	struct session_config sessions;
-	uint32_t read_max;   /* frames read from a port per turn [2048] */
-	uint64_t spin_ns;    /* before it sleeps [50 us] */
 	uint8_t secret[16];  /* for the ICMP limiter's hash */
 	struct worker_settings settings;
 };

@@ -397,7 +397,8 @@ def settings_are_listed_changed_and_brought_back_by_a_reload():
         def values():
             return {r["name"]: r["value"] for r in json.loads(tsuji.must("-j set"))}
         assert values() == {"lanes.transmit": "socket", "lanes.burst-min": "7", "lanes.gso": "on",
-                            "lanes.far-end": "leave", "lanes.punt-rate": "100000"}
+                            "lanes.far-end": "leave", "lanes.punt-rate": "100000",
+                            "lanes.read-depth": "2048", "lanes.spin": "50", "lanes.busy-poll": "off"}
         assert ports(lab)["r0"]["lane"] == "socket"
         tsuji.must("set lanes.transmit burst")
         assert values()["lanes.transmit"] == "burst" and ports(lab)["r0"]["lane"] == "burst"
@@ -405,6 +406,44 @@ def settings_are_listed_changed_and_brought_back_by_a_reload():
         assert refused.returncode == 2 and "auto|socket|burst" in refused.stderr, refused
         assert tsuji.must("reload") == "~1 lane setting\n"
         assert values()["lanes.transmit"] == "socket" and ports(lab)["r0"]["lane"] == "socket"
+        tsuji.stop()
+
+
+def grown(lab, counter, moment):
+    """By how much a counter of `tsuji stats` grows while moment() runs."""
+    before = lab.tsuji.show("stats")[0][counter]
+    moment()
+    return lab.tsuji.show("stats")[0][counter] - before
+
+
+@test
+def the_worker_sleeps_as_it_is_told():
+    with Lab("ab") as lab:
+        tsuji = lab.start_tsuji(lab.router_file("lanes: {busy-poll: on}\n"))
+        lab.must("a", "ping -c 1 -W 2 192.168.0.2")
+        sleeps = lambda moment: grown(lab, "sleeps", moment)
+        pings = lambda: lab.must("a", "ping -c 20 -i 0.01 -W 2 192.168.0.2")
+        assert sleeps(lambda: time.sleep(0.3)) == 0
+        assert grown(lab, "turns", lambda: time.sleep(0.3)) > 100
+        tsuji.must("set lanes.busy-poll off")
+        tsuji.must("set lanes.spin 0")
+        assert sleeps(pings) >= 19 # a request and its reply may come in one waking
+        tsuji.must("set lanes.spin 1000000")
+        lab.must("a", "ping -c 1 -W 2 192.168.0.2") # awake from here on
+        assert sleeps(pings) == 0
+        tsuji.stop()
+
+
+@test
+def a_turn_reads_as_deep_as_it_is_told():
+    with Lab("ab") as lab:
+        tsuji = lab.start_tsuji(lab.router_file("lanes: {read-depth: 1}\n"))
+        turns = tsuji.show("stats")[0]["turns"]
+        with Flow(lab, "a", "b", 5000) as flow:
+            pass
+        assert flow.faults() == (0, 0, 0), flow.faults()
+        turns = tsuji.show("stats")[0]["turns"] - turns
+        assert turns >= 5000, turns
         tsuji.stop()
 
 

@@ -9,7 +9,8 @@
 #include <cmocka.h>
 
 static const struct config_lanes before = {
-	.transmit = TRANSMIT_AUTO, .burst_min = 40, .flow_cache = true};
+	.transmit = TRANSMIT_AUTO, .burst_min = 40, .flow_cache = true,
+	.read_depth = 2048, .spin_us = 50};
 
 static void each_setting_changes_itself_only(void **state)
 {
@@ -27,6 +28,16 @@ static void each_setting_changes_itself_only(void **state)
 	assert_true(settings_set(&lanes, "lanes.punt-rate", "1000000", &complaint));
 	assert_int_equal(lanes.punt_rate, 1000000);
 	assert_true(settings_set(&lanes, "lanes.punt-rate", "unlimited", &complaint));
+	assert_int_equal(lanes.punt_rate, 0);
+	assert_true(settings_set(&lanes, "lanes.read-depth", "1", &complaint));
+	assert_int_equal(lanes.read_depth, 1);
+	assert_true(settings_set(&lanes, "lanes.spin", "0", &complaint));
+	assert_int_equal(lanes.spin_us, 0);
+	assert_true(settings_set(&lanes, "lanes.spin", "1000000", &complaint));
+	assert_int_equal(lanes.spin_us, 1000000);
+	assert_false(lanes.busy_poll);
+	assert_true(settings_set(&lanes, "lanes.busy-poll", "on", &complaint));
+	assert_true(lanes.busy_poll);
 	assert_int_equal(lanes.punt_rate, 0);
 	assert_int_equal(lanes.transmit, TRANSMIT_BURST);
 	assert_int_equal(lanes.burst_min, 2048);
@@ -57,6 +68,11 @@ static void what_does_not_fit_is_refused_with_what_does(void **state)
 					      "99999999999999999999"};
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		refused("lanes.burst-min", numbers[i], "1-2048");
+	refused("lanes.read-depth", "0", "1-2048");
+	refused("lanes.read-depth", "2049", "1-2048");
+	refused("lanes.spin", "1000001", "0-1000000");
+	refused("lanes.spin", "", "0-1000000");
+	refused("lanes.busy-poll", "true", "off|on");
 	refused("lanes.punt-rate", "1000001", "unlimited|0-1000000");
 	refused("lanes.punt-rate", "unlimite", "unlimited|0-1000000");
 	refused("lanes.burst-min", "unlimited", "1-2048");
@@ -83,7 +99,10 @@ static void rows_tell_values_and_what_is_accepted(void **state)
 		"{\"name\":\"lanes.gso\",\"value\":\"off\",\"accepts\":\"off|on\"},"
 		"{\"name\":\"lanes.far-end\",\"value\":\"leave\",\"accepts\":\"leave|prepare\"},"
 		"{\"name\":\"lanes.punt-rate\",\"value\":\"unlimited\",\"accepts\":"
-		"\"unlimited|0-1000000\"}]");
+		"\"unlimited|0-1000000\"},"
+		"{\"name\":\"lanes.read-depth\",\"value\":\"2048\",\"accepts\":\"1-2048\"},"
+		"{\"name\":\"lanes.spin\",\"value\":\"50\",\"accepts\":\"0-1000000\"},"
+		"{\"name\":\"lanes.busy-poll\",\"value\":\"off\",\"accepts\":\"off|on\"}]");
 	free(text);
 	json_decref(rows);
 }
