@@ -124,8 +124,8 @@ static void read_lanes(struct config_reader *r, const struct yaml_node *node)
 			     config_transmit_words, &word))
 		config->lanes.transmit = word;
 	if (keys[LANE_BURST_MIN].value)
-		yaml_read_number(r->diag, keys[LANE_BURST_MIN].value, "burst-min", 1,
-				 BURST_MIN_MOST, &config->lanes.burst_min);
+		yaml_read_number_or(r->diag, keys[LANE_BURST_MIN].value, "burst-min", "auto", 1,
+				    BURST_MIN_MOST, &config->lanes.burst_min);
 	if (keys[LANE_GSO].value)
 		yaml_read_switch(r->diag, keys[LANE_GSO].value, "gso", &config->lanes.gso);
 	if (keys[LANE_FLOW_CACHE].value)
@@ -260,7 +260,7 @@ struct config *config_read_section(struct diag *diag, const struct yaml_node *no
 	struct config *config = config_alloc(diag, 1, sizeof(*config));
 	if (!config)
 		return NULL;
-	config->lanes.burst_min = BURST_MIN_DEFAULT;
+	config->lanes.burst_min = BURST_MIN_AUTO;
 	config->lanes.gso = true;
 	config->lanes.flow_cache = true;
 	config->lanes.far_end_prepare = far_end_prepare;

@@ -121,9 +121,10 @@ extern const char *const config_far_end_words[];  /* leave, prepare */
 
 /*
  * A burst costs what 15 packets cost by the socket lane where the far end has XDP, and 34 to
- * 41 where it has GRO; some kernels' calls are dearer.
+ * 41 where it has GRO; some kernels' calls are dearer: so it is measured at start, and if that
+ * fails 40 is taken.
  */
-enum { BURST_MIN_DEFAULT = 40, BURST_MIN_MOST = 2048 };
+enum { BURST_MIN_AUTO = 0, BURST_MIN_UNMEASURED = 40, BURST_MIN_MOST = 2048 };
 
 /*
  * Punts of a port in a second. The kernel's stack takes 0.6 us for a datagram that nobody
@@ -139,7 +140,7 @@ enum { SPIN_US_DEFAULT = 50, SPIN_US_MOST = 1000000 };
 
 struct config_lanes { /* `tsuji set` changes them while the router runs: settings.h */
 	enum config_transmit transmit; /* auto */
-	unsigned burst_min;            /* packets from which transmit: auto bursts; 40 */
+	unsigned burst_min;            /* packets from which transmit: auto bursts; BURST_MIN_AUTO */
 	bool gso;                      /* on; counts with transmit: auto only */
 	bool flow_cache;               /* on */
 	bool far_end_prepare;          /* leave */

@@ -103,7 +103,7 @@ static void restore_all(struct router *router)
 		struct router_port *rp = router->ports.port[i];
 		if (!is_open(rp) || !rp->prepared)
 			continue;
-		lane_port_set(rp->lanes, LANE_SOCKET, BURST_MIN_DEFAULT);
+		lane_port_set(rp->lanes, LANE_SOCKET, BURST_MIN_MOST);
 		any = true;
 	}
 	if (!any)
@@ -172,7 +172,9 @@ static void choose(struct router *router, struct router_port *rp)
 	char reason[sizeof(rp->lane_reason)];
 	bool may = wants_bursts(router) && rp->takes_bursts;
 	if (rp->lanes)
-		lane_port_set(rp->lanes, may ? wanted : LANE_SOCKET, lanes->burst_min);
+		lane_port_set(rp->lanes, may ? wanted : LANE_SOCKET,
+			      lanes->burst_min == BURST_MIN_AUTO ? router->break_even
+								 : lanes->burst_min);
 	rp->gso = rp->lanes && lane_port_coalesce(rp->lanes, lanes->gso && lanes->transmit == TRANSMIT_AUTO);
 	why_no_burst(router, rp, reason, sizeof(reason));
 	if (strcmp(reason, rp->lane_reason) == 0)

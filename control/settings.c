@@ -22,7 +22,7 @@ static const struct setting {
 	const char *zero;	  /* the word that a number of 0 is written as; NULL: none */
 } settings[] = {
 	{"lanes.transmit", FIELD(transmit), config_transmit_words, 0, 0, NULL},
-	{"lanes.burst-min", FIELD(burst_min), NULL, 1, BURST_MIN_MOST, NULL},
+	{"lanes.burst-min", FIELD(burst_min), NULL, 1, BURST_MIN_MOST, "auto"},
 	{"lanes.gso", FIELD(gso), switch_words, 0, 0, NULL},
 	{"lanes.far-end", FIELD(far_end_prepare), config_far_end_words, 0, 0, NULL},
 	{"lanes.punt-rate", FIELD(punt_rate), NULL, 0, PUNT_RATE_MOST, "unlimited"},
@@ -131,7 +131,17 @@ static json_t *value_text(const struct setting *setting, unsigned value)
 	return !value && setting->zero ? json_string(setting->zero) : json_sprintf("%u", value);
 }
 
-json_t *settings_rows(const struct config_lanes *lanes)
+/* What "auto" is just now. */
+static json_t *now_text(const struct setting *setting, const struct config_lanes *lanes,
+			unsigned break_even)
+{
+	bool is_auto = setting->offset == offsetof(struct config_lanes, burst_min) &&
+		       lanes->burst_min == BURST_MIN_AUTO;
+
+	return is_auto ? json_sprintf("%u", break_even) : value_text(setting, get(lanes, setting));
+}
+
+json_t *settings_rows(const struct config_lanes *lanes, unsigned break_even)
 {
 	json_t *rows = json_array();
 
@@ -141,9 +151,9 @@ json_t *settings_rows(const struct config_lanes *lanes)
 
 		describe(setting, accepts, sizeof(accepts));
 		json_array_append_new(
-			rows, json_pack("{s:s, s:o, s:s}", "name", setting->name, "value",
-					value_text(setting, get(lanes, setting)), "accepts",
-					accepts));
+			rows, json_pack("{s:s, s:o, s:o, s:s}", "name", setting->name, "value",
+					value_text(setting, get(lanes, setting)), "now",
+					now_text(setting, lanes, break_even), "accepts", accepts));
 	}
 	return rows;
 }

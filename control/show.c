@@ -134,6 +134,10 @@ static void put_lane(json_t *row, const struct router_port *rp)
 	char place[160];
 	json_object_set_new(row, "lane",
 			    json_string(rp->lanes ? lane_port_name(rp->lanes) : "socket"));
+	json_object_set_new(row, "burst_min",
+			    rp->lanes && lane_port_burst_min(rp->lanes)
+				    ? json_integer(lane_port_burst_min(rp->lanes))
+				    : json_null());
 	json_object_set_new(row, "lane_reason", text_or_null(rp->lane_reason));
 	json_object_set_new(row, "far_end",
 			    known ? json_string(farend_place(&rp->far, place, sizeof(place)))

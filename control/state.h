@@ -31,6 +31,8 @@ struct router {
 	int changes_fd;            /* an epoll set of netlink's and netdev's sockets */
 	struct xsk_area *area;
 	struct burst_lane *burst;  /* NULL: no burst lane */
+	struct trial *trial;       /* of the lanes; over, but not freed */
+	unsigned break_even;       /* packets from which a burst is cheaper, as measured at start */
 	uint32_t frame_size;
 	struct worker *worker;
 	struct ports ports;

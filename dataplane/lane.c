@@ -221,7 +221,14 @@ bool lane_port_coalesce(struct lane_port *lanes, bool wanted)
 
 bool lane_port_has_gso(const struct lane_port *lanes) { return lanes->gso != NULL; }
 
+uint32_t lane_port_burst_min(const struct lane_port *lanes)
+{
+	uint32_t least = load_shared(&lanes->pace.burst_min);
+
+	return least == UINT32_MAX ? 0 : least;
+}
+
 const char *lane_port_name(const struct lane_port *lanes)
 {
-	return load_shared(&lanes->pace.burst_min) == UINT32_MAX ? "socket" : "burst";
+	return lane_port_burst_min(lanes) ? "burst" : "socket";
 }

@@ -175,6 +175,19 @@ unsigned burst_punt(struct burst_lane *lane, const struct frame_pool *pool, uint
 	return run(lane, BURST_STACK, ifindex, n, code);
 }
 
+int burst_try(struct burst_lane *lane, unsigned n, uint16_t offset, uint16_t len)
+{
+	int code;
+
+	assert(n <= BURST_MAX);
+	for (unsigned i = 0; i < n; i++)
+		lane->program->bss->entries[i] = (struct burst_entry){.offset = offset, .len = len};
+	run(lane, BURST_TRIAL, 0, n, &code);
+	return code;
+}
+
+const struct keeper *burst_keeper(const struct burst_lane *lane) { return &lane->keeper; }
+
 unsigned burst_lost(const struct burst_lane *lane, unsigned *refused)
 {
 	*refused = lane->lost ? load_shared(&lane->lost->bss->n_refused) : 0;

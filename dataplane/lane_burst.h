@@ -12,6 +12,7 @@
 #include "../bpf/shared.h"
 
 struct burst_lane;
+struct keeper;
 
 /*
  * 0, or -errno: ENOTSUP where the frames are not a BPF map, else what the kernel said.
@@ -21,6 +22,9 @@ int burst_lane_open(struct burst_lane **lane, const struct xsk_area *area);
 void burst_lane_close(struct burst_lane *lane); /* NULL is fine; after every port is closed */
 /* A port's place in the device map: 0 or -errno. ifindex 0 takes it out. */
 int burst_set_port(struct burst_lane *lane, uint16_t port, uint32_t ifindex);
+/* Control, while no worker sends: n frames by BURST_TRIAL, all of them the area's first. 0 or -errno. */
+int burst_try(struct burst_lane *lane, unsigned n, uint16_t offset, uint16_t len);
+const struct keeper *burst_keeper(const struct burst_lane *lane);
 
 /* Worker: whether the lane can carry that packet. */
 bool burst_takes(const struct burst_lane *lane, const struct frame_pool *pool, const struct packet *p);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * lane_pace.h - whether a turn's packets go as a burst: if there are enough of them, and
- * not for a while after a burst that failed.
+ * not for a while after a burst that failed. And how many are enough.
  */
 #ifndef TSUJI_LANE_PACE_H
 #define TSUJI_LANE_PACE_H
@@ -12,6 +12,38 @@
 #define PACE_FAILED_NS (2 * NS_PER_S)
 /* After one of whose packets the far end took none. Control hears of that too, and sooner. */
 #define PACE_REFUSED_NS (100 * NS_PER_MS)
+
+/* A call that takes longer has waited for something in the kernel. */
+#define HEALTH_SLOW_NS (5 * NS_PER_MS)
+
+/* What packets cost by the lanes: a burst its call and each packet, the socket lane each packet. */
+struct lane_costs {
+	uint32_t call_ns, burst_ns, socket_ns;
+};
+
+/* From the time that bursts of two lengths took, and a packet by the socket lane. */
+static inline struct lane_costs costs_of(unsigned few, uint64_t few_ns, unsigned many,
+					 uint64_t many_ns, uint64_t socket_ns)
+{
+	uint64_t burst_ns = many_ns > few_ns ? (many_ns - few_ns) / (many - few) : 0;
+	uint64_t packets_ns = burst_ns * few;
+
+	return (struct lane_costs){
+		.call_ns = (uint32_t)(few_ns > packets_ns ? few_ns - packets_ns : 0),
+		.burst_ns = (uint32_t)burst_ns,
+		.socket_ns = (uint32_t)socket_ns,
+	};
+}
+
+/* How many packets are the least for which a burst is cheaper: 1 to most. */
+static inline uint32_t costs_break_even(const struct lane_costs *costs, uint32_t most)
+{
+	if (costs->socket_ns <= costs->burst_ns)
+		return most;
+	uint32_t n = costs->call_ns / (costs->socket_ns - costs->burst_ns) + 1;
+
+	return min_u32(n, most);
+}
 
 struct lane_pace {
 	uint32_t burst_min;   /* packets from which it bursts; UINT32_MAX: never. Written by control */

@@ -435,6 +435,33 @@ def the_worker_sleeps_as_it_is_told():
 
 
 @test
+def the_break_even_is_measured_at_start_unless_it_is_given():
+    with Lab("ab") as lab:
+        set_gro(lab, "b", "on")
+        tsuji = lab.start_tsuji()
+        assert "could not be tried" not in tsuji.output()
+        def burst_min():
+            return json.loads(tsuji.must("-j set lanes.burst-min"))[0]
+        measured = int(burst_min()["now"])
+        assert burst_min()["value"] == "auto" and 1 < measured < 2048, burst_min()
+        assert f"auto ({measured})" in tsuji.must("set")
+        assert {p: r["burst_min"] for p, r in ports(lab).items()} == {"r0": None, "r1": measured}
+        assert f", from {measured} on" in tsuji.must("port show -s")
+        # Nothing of the trial has come out here.
+        assert all(r["tx_packets"] < 5 and r["rx_packets"] < 5 for r in ports(lab).values())
+        tsuji.must("set lanes.burst-min 7")
+        assert burst_min()["now"] == "7" and ports(lab)["r1"]["burst_min"] == 7
+        tsuji.must("set lanes.burst-min auto")
+        assert ports(lab)["r1"]["burst_min"] == measured
+        tsuji.file.write_text(lab.router_file("lanes: {burst-min: 300}\n"))
+        tsuji.must("reload")
+        assert ports(lab)["r1"]["burst_min"] == 300
+        tsuji.must("set lanes.transmit burst")
+        assert ports(lab)["r1"]["burst_min"] == 1
+        tsuji.stop()
+
+
+@test
 def a_turn_reads_as_deep_as_it_is_told():
     with Lab("ab") as lab:
         tsuji = lab.start_tsuji(lab.router_file("lanes: {read-depth: 1}\n"))

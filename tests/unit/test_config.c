@@ -127,6 +127,9 @@ static void number_or_word_is_either(void **state)
 	struct config *c = read_good("ports: {r0: {}}\nlanes: {punt-rate: unlimited}\n");
 	assert_int_equal(c->lanes.punt_rate, 0);
 	config_free(c);
+	c = read_good("ports: {r0: {}}\nlanes: {burst-min: auto}\n");
+	assert_int_equal(c->lanes.burst_min, BURST_MIN_AUTO);
+	config_free(c);
 	c = read_good("ports: {r0: {}}\nlanes: {punt-rate: 0}\n");
 	assert_int_equal(c->lanes.punt_rate, 0);
 	config_free(c);
@@ -165,7 +168,7 @@ static void file_with_one_port_has_the_defaults(void **state)
 	assert_int_equal(c->n_routes, 0);
 	assert_int_equal(c->n_neighbours, 0);
 	assert_int_equal(c->lanes.transmit, TRANSMIT_AUTO);
-	assert_int_equal(c->lanes.burst_min, BURST_MIN_DEFAULT);
+	assert_int_equal(c->lanes.burst_min, BURST_MIN_AUTO);
 	assert_true(c->lanes.gso);
 	assert_true(c->lanes.flow_cache);
 	assert_false(c->lanes.far_end_prepare);

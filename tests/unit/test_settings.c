@@ -42,6 +42,8 @@ static void each_setting_changes_itself_only(void **state)
 	assert_int_equal(lanes.transmit, TRANSMIT_BURST);
 	assert_int_equal(lanes.burst_min, 2048);
 	assert_true(lanes.flow_cache);
+	assert_true(settings_set(&lanes, "lanes.burst-min", "auto", &complaint));
+	assert_int_equal(lanes.burst_min, BURST_MIN_AUTO);
 }
 
 static void refused(const char *name, const char *value, const char *hint)
@@ -75,7 +77,7 @@ static void what_does_not_fit_is_refused_with_what_does(void **state)
 	refused("lanes.busy-poll", "true", "off|on");
 	refused("lanes.punt-rate", "1000001", "unlimited|0-1000000");
 	refused("lanes.punt-rate", "unlimite", "unlimited|0-1000000");
-	refused("lanes.burst-min", "unlimited", "1-2048");
+	refused("lanes.burst-min", "unlimited", "auto|1-2048");
 }
 
 static void unknown_setting_is_refused_with_the_nearest(void **state)
@@ -89,20 +91,28 @@ static void unknown_setting_is_refused_with_the_nearest(void **state)
 static void rows_tell_values_and_what_is_accepted(void **state)
 {
 	(void)state;
-	json_t *rows = settings_rows(&before);
+	json_t *rows = settings_rows(&before, 33);
 	char *text = json_dumps(rows, JSON_COMPACT);
 	assert_string_equal(
 		text,
-		"[{\"name\":\"lanes.transmit\",\"value\":\"auto\",\"accepts\":"
+		"[{\"name\":\"lanes.transmit\",\"value\":\"auto\",\"now\":\"auto\",\"accepts\":"
 		"\"auto|socket|burst\"},"
-		"{\"name\":\"lanes.burst-min\",\"value\":\"40\",\"accepts\":\"1-2048\"},"
-		"{\"name\":\"lanes.gso\",\"value\":\"off\",\"accepts\":\"off|on\"},"
-		"{\"name\":\"lanes.far-end\",\"value\":\"leave\",\"accepts\":\"leave|prepare\"},"
-		"{\"name\":\"lanes.punt-rate\",\"value\":\"unlimited\",\"accepts\":"
+		"{\"name\":\"lanes.burst-min\",\"value\":\"40\",\"now\":\"40\",\"accepts\":\"auto|1-2048\"},"
+		"{\"name\":\"lanes.gso\",\"value\":\"off\",\"now\":\"off\",\"accepts\":\"off|on\"},"
+		"{\"name\":\"lanes.far-end\",\"value\":\"leave\",\"now\":\"leave\",\"accepts\":\"leave|prepare\"},"
+		"{\"name\":\"lanes.punt-rate\",\"value\":\"unlimited\",\"now\":\"unlimited\",\"accepts\":"
 		"\"unlimited|0-1000000\"},"
-		"{\"name\":\"lanes.read-depth\",\"value\":\"2048\",\"accepts\":\"1-2048\"},"
-		"{\"name\":\"lanes.spin\",\"value\":\"50\",\"accepts\":\"0-1000000\"},"
-		"{\"name\":\"lanes.busy-poll\",\"value\":\"off\",\"accepts\":\"off|on\"}]");
+		"{\"name\":\"lanes.read-depth\",\"value\":\"2048\",\"now\":\"2048\",\"accepts\":\"1-2048\"},"
+		"{\"name\":\"lanes.spin\",\"value\":\"50\",\"now\":\"50\",\"accepts\":\"0-1000000\"},"
+		"{\"name\":\"lanes.busy-poll\",\"value\":\"off\",\"now\":\"off\",\"accepts\":\"off|on\"}]");
+	free(text);
+	json_decref(rows);
+	struct config_lanes measured = before;
+	measured.burst_min = BURST_MIN_AUTO;
+	rows = settings_rows(&measured, 33);
+	text = json_dumps(json_array_get(rows, 1), JSON_COMPACT);
+	assert_string_equal(text, "{\"name\":\"lanes.burst-min\",\"value\":\"auto\","
+				  "\"now\":\"33\",\"accepts\":\"auto|1-2048\"}");
 	free(text);
 	json_decref(rows);
 }
