@@ -152,7 +152,13 @@ static void why_no_burst(const struct router *router, const struct router_port *
 			 size_t size)
 {
 	*text = 0;
-	if (!rp->lanes || !wants_bursts(router) || rp->takes_bursts)
+	if (!rp->lanes || !wants_bursts(router))
+		return;
+	if (rp->takes_bursts && burst_lane_rests(router->burst))
+		snprintf(text, size,
+			 "the burst lane rests, because its calls were slow: the kernel has 48 places "
+			 "for XDP programs (bpftool link lists them), and all may be taken");
+	if (rp->takes_bursts)
 		return;
 	if (!router->burst)
 		snprintf(text, size, "this kernel has no burst lane");
@@ -161,6 +167,23 @@ static void why_no_burst(const struct router *router, const struct router_port *
 				     "Linux 6.3 does");
 	else
 		explain_far_end(rp, text, size);
+}
+
+/* -- the burst lane's place in the kernel's dispatcher -- */
+
+#define RENEW_NS (3 * NS_PER_S) /* at least between two tries: each holds up the whole machine's XDP */
+
+static void renew_burst_lane(struct router *router)
+{
+	uint64_t now_ns = state_now_ns();
+	unsigned n = router->burst ? burst_lane_n_rests(router->burst) : 0;
+	if (n == router->n_rests || now_ns < router->renewed_ns + RENEW_NS)
+		return;
+	router->n_rests = n;
+	router->renewed_ns = now_ns;
+	int code = burst_lane_renew(router->burst);
+	log_warning("the burst lane's calls have become slow; attaching its program anew%s%s",
+		    code ? ": " : "", code ? strerror(-code) : "");
 }
 
 /* -- choosing -- */
@@ -182,13 +205,14 @@ static void choose(struct router *router, struct router_port *rp)
 	if (*reason)
 		log_info("port %s: socket lane only: %s", rp->config->name, reason);
 	else if (may)
-		log_info("port %s: its far end takes bursts now", rp->config->name);
+		log_info("port %s: takes the burst lane now", rp->config->name);
 	memcpy(rp->lane_reason, reason, sizeof(reason));
 }
 
 void lanes_choose(struct router *router, bool anew)
 {
 	struct router_port *rp;
+	renew_burst_lane(router);
 	for (unsigned i = 0; i < PORT_MAX; i++)
 		if (is_open(rp = router->ports.port[i]))
 			rp->takes_bursts = far_end_takes_bursts(router, rp);

@@ -82,6 +82,7 @@ static void put_counters(const struct router *router, json_t *row, const struct 
 	COUNTER(burst_packets);
 	COUNTER(burst_calls);
 	COUNTER(burst_errors);
+	COUNTER(burst_slow);
 	COUNTER(burst_lost);
 	COUNTER(tx_again);
 	COUNTER(tx_busy);

@@ -32,6 +32,8 @@ struct router {
 	struct xsk_area *area;
 	struct burst_lane *burst;  /* NULL: no burst lane */
 	struct trial *trial;       /* of the lanes; over, but not freed */
+	unsigned n_rests;          /* of the burst lane, that something was done about */
+	uint64_t renewed_ns;       /* when that was */
 	unsigned break_even;       /* packets from which a burst is cheaper, as measured at start */
 	uint32_t frame_size;
 	struct worker *worker;

@@ -16,6 +16,7 @@
 #include "lane_burst.h"
 
 #include "lane_keeper.h"
+#include "lane_pace.h"
 
 #include "bpf/burst.skel.h"
 #include "bpf/lost.skel.h"
@@ -23,7 +24,9 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define LIVE_FRAME_MAX 3408 /* bytes: a page less what the kernel keeps in it */
 
@@ -33,7 +36,23 @@ struct burst_lane {
 	uint32_t frame_size;
 	uint32_t ifindexes[BURST_PORTS]; /* of the ports; written by control before one is in use */
 	struct keeper keeper;
+
+	/* the worker's */
+	struct lane_health health;
+	bool was_slow;
+
+	bool rests;        /* written by the worker, read by control */
+	unsigned n_rests;  /* the same */
+	bool renewed;      /* set by control, cleared by the worker */
 };
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
 
 /* -- opening ------------------------------------------------------------------------ */
 
@@ -103,6 +122,19 @@ void burst_lane_close(struct burst_lane *lane)
 	free(lane);
 }
 
+int burst_lane_renew(struct burst_lane *lane)
+{
+	int code = keeper_renew(&lane->keeper, bpf_program__fd(lane->program->progs.burst));
+
+	if (!code)
+		store_shared(&lane->renewed, true);
+	return code;
+}
+
+unsigned burst_lane_n_rests(const struct burst_lane *lane) { return load_shared(&lane->n_rests); }
+
+bool burst_lane_rests(const struct burst_lane *lane) { return load_shared(&lane->rests); }
+
 int burst_set_port(struct burst_lane *lane, uint16_t port, uint32_t ifindex)
 {
 	const uint32_t key = port;
@@ -124,6 +156,27 @@ bool burst_takes(const struct burst_lane *lane, const struct frame_pool *pool,
 	       p->len <= min_u32(lane->frame_size - BURST_OFFSET_MAX, LIVE_FRAME_MAX);
 }
 
+bool burst_rests(struct burst_lane *lane)
+{
+	if (likely(!health_rested_lately(&lane->health)))
+		return false;
+	bool renewed = __atomic_exchange_n(&lane->renewed, false, __ATOMIC_RELAXED);
+	bool rests = health_rests(&lane->health, renewed, now_ns());
+
+	store_shared(&lane->rests, rests);
+	return rests;
+}
+
+bool burst_was_slow(const struct burst_lane *lane) { return lane->was_slow; }
+
+/* How often this thread has given the CPU away: waiting, and not for the CPU. */
+static long n_waits(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_THREAD, &usage) ? 0 : usage.ru_nvcsw;
+}
+
 static void list(struct burst_lane *lane, const struct frame_pool *pool,
 		 struct packet *const *packets, unsigned n)
 {
@@ -134,6 +187,24 @@ static void list(struct burst_lane *lane, const struct frame_pool *pool,
 			.offset = (uint16_t)(packets[i]->data - frame_base(pool, packets[i])),
 			.len = (uint16_t)packets[i]->len,
 		};
+}
+
+/* A call for a single frame needs no place in the dispatcher, and says nothing of it. */
+static int run_watched(struct burst_lane *lane, struct bpf_test_run_opts *options)
+{
+	bool suspect = health_suspects(&lane->health);
+	long waits = suspect ? n_waits() : 0;
+	uint64_t since = now_ns();
+	int code = bpf_prog_test_run_opts(bpf_program__fd(lane->program->progs.burst), options);
+	uint64_t now = now_ns(), took_ns = now - since;
+
+	lane->was_slow = took_ns > HEALTH_SLOW_NS;
+	if (options->repeat > 1 &&
+	    health_note(&lane->health, took_ns, !suspect || n_waits() != waits, now)) {
+		store_shared(&lane->rests, true);
+		count_add(&lane->n_rests, 1);
+	}
+	return code;
 }
 
 /* The n frames of the list to a port, or to BURST_STACK as received on that interface. */
@@ -152,7 +223,7 @@ static unsigned run(struct burst_lane *lane, uint32_t port, uint32_t ifindex, un
 	}
 	shared->port = port;
 	store_shared(&shared->next, 0);
-	*code = bpf_prog_test_run_opts(bpf_program__fd(lane->program->progs.burst), &options);
+	*code = run_watched(lane, &options);
 	return *code ? min_u32(load_shared(&shared->next), n) : n;
 }
 

@@ -22,10 +22,22 @@ int burst_lane_open(struct burst_lane **lane, const struct xsk_area *area);
 void burst_lane_close(struct burst_lane *lane); /* NULL is fine; after every port is closed */
 /* A port's place in the device map: 0 or -errno. ifindex 0 takes it out. */
 int burst_set_port(struct burst_lane *lane, uint16_t port, uint32_t ifindex);
+/*
+ * Attaches the program anew: it gets a place in the kernel's dispatcher if one is free, and the
+ * worker no longer rests. 0 or -errno. Takes a tenth of a second.
+ */
+int burst_lane_renew(struct burst_lane *lane);
+/* How often the lane was found slow and given a rest (lane_pace.h), and whether it rests now. */
+unsigned burst_lane_n_rests(const struct burst_lane *lane);
+bool burst_lane_rests(const struct burst_lane *lane);
 /* Control, while no worker sends: n frames by BURST_TRIAL, all of them the area's first. 0 or -errno. */
 int burst_try(struct burst_lane *lane, unsigned n, uint16_t offset, uint16_t len);
 const struct keeper *burst_keeper(const struct burst_lane *lane);
 
+/* Worker: whether the lane is to be left alone for now. */
+bool burst_rests(struct burst_lane *lane);
+/* Worker: whether the last burst_send() was slow. */
+bool burst_was_slow(const struct burst_lane *lane);
 /* Worker: whether the lane can carry that packet. */
 bool burst_takes(const struct burst_lane *lane, const struct frame_pool *pool, const struct packet *p);
 /*

@@ -65,7 +65,7 @@ static unsigned punt_some(struct punt_lane *lane, struct packet *const *packets,
 	if (!port)
 		return 0;
 	n = bulk(lane, packets, n);
-	if (n > 1)
+	if (n > 1 && !burst_rests(lane->burst))
 		taken = burst_punt(lane->burst, lane->pool, port->ifindex, packets, n, &code);
 	return taken ? taken : !punt_one(lane, packets[0], port->ifindex);
 }

@@ -12,6 +12,8 @@ import ctypes
 import json
 import mmap
 import os
+import pathlib
+import shutil
 import signal
 import socket
 import struct
@@ -19,7 +21,7 @@ import subprocess
 import time
 
 import frames
-from lib import SO_RCVBUFFORCE, Lab, command, inside, main, must, test, wait_for
+from lib import SO_RCVBUFFORCE, Lab, Skip, command, inside, main, must, test, wait_for
 
 GRO = "generic-receive-offload"
 PORT, LAST = 9, 0xFFFFFFFF
@@ -458,6 +460,50 @@ def the_break_even_is_measured_at_start_unless_it_is_given():
         assert ports(lab)["r1"]["burst_min"] == 300
         tsuji.must("set lanes.transmit burst")
         assert ports(lab)["r1"]["burst_min"] == 1
+        tsuji.stop()
+
+
+def burst_link(tsuji):
+    """The number of the BPF link that keeps the burst lane's program attached; None: detached."""
+    for entry in pathlib.Path(f"/proc/{tsuji.process.pid}/fdinfo").iterdir():
+        try:
+            info = dict(line.split(":\t", 1) for line in entry.read_text().splitlines() if ":\t" in line)
+        except FileNotFoundError:
+            continue
+        if info.get("link_type") != "xdp" or info["ifindex"] == "0":
+            continue
+        program = json.loads(must(f"bpftool -j prog show id {info['prog_id']}"))
+        if program["name"] == "burst":
+            return int(info["link_id"])
+    return None
+
+
+@test
+def a_burst_lane_that_lost_its_place_rests_and_gets_it_back():
+    if not shutil.which("bpftool"):
+        raise Skip("needs bpftool to detach the program")
+    with Lab("ab") as lab:
+        set_gro(lab, "b", "on")
+        tsuji = lab.start_tsuji(lab.router_file("lanes: {transmit: burst}\n"))
+        link = burst_link(tsuji)
+        must(f"bpftool link detach id {link}")
+        assert burst_link(tsuji) is None
+        with Flow(lab, "a", "b", 50_000) as flow:
+            wait_for(lambda: ports(lab)["r1"]["burst_slow"] >= 3, what="slow calls")
+            wait_for(lambda: "attaching its program anew" in tsuji.output(), what="the renewal")
+        assert flow.faults()[1:] == (0, 0), flow.faults()
+        assert burst_link(tsuji) not in (None, link)
+        with Flow(lab, "a", "b", 5000) as flow: # which is how the worker learns of it
+            pass
+        wait_lane(lab, "r1", "burst")
+        before = ports(lab)["r1"]
+        with Flow(lab, "a", "b", 5000) as flow:
+            pass
+        assert flow.faults() == (0, 0, 0), flow.faults()
+        after = ports(lab)["r1"]
+        assert after["burst_packets"] - before["burst_packets"] >= 5000, (before, after)
+        assert after["burst_slow"] - before["burst_slow"] < 3, (before, after)
+        wait_for(lambda: ports(lab)["r1"]["lane_reason"] is None, 5, "no reason any more")
         tsuji.stop()
 
 
