@@ -41,9 +41,9 @@ struct burst_lane {
 	struct lane_health health;
 	bool was_slow;
 
-	bool rests;        /* written by the worker, read by control */
-	unsigned n_rests;  /* the same */
-	bool renewed;      /* set by control, cleared by the worker */
+	bool rests;	  /* written by the worker, read by control */
+	unsigned n_rests; /* the same */
+	bool renewed;	  /* set by control, cleared by the worker */
 };
 
 static uint64_t now_ns(void)
