@@ -56,7 +56,7 @@ test: check-layers unit e2e
 unit: $(UNIT)
 	$(Q)tests/unit/run $(UNIT)
 
-e2e: all $(BENCH)
+e2e: all $(BENCH) $(B)/tests/census
 	$(Q)tests/e2e/run
 
 ## sanitize      the unit tests under ASan and UBSan
@@ -119,6 +119,9 @@ $(B)/tests/test_%: tests/unit/test_%.c $(HELPERS) $(B)/libcontrol.a $(B)/libdata
 $(B)/tests/bench_%: tests/bench/bench_%.c $(HELPERS) $(B)/libcontrol.a $(B)/libdataplane.a | dirs $(BPF_SKELS)
 	$(call say,BENCH,$<)
 	$(Q)$(CC) $(CFLAGS) -MF $@.d $< $(filter %.o %.a,$^) $(LDLIBS) -lcmocka -o $@
+$(B)/tests/census: tests/e2e/census.c | dirs
+	$(call say,TEST,$<)
+	$(Q)$(CC) $(CFLAGS) -MF $@.d $< -o $@
 $(B)/tests/fuzz_%: tests/fuzz/fuzz_%.c $(HELPERS) $(B)/libcontrol.a $(B)/libdataplane.a | dirs
 	$(call say,FUZZ,$<)
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer -MF $@.d $< $(filter %.o %.a,$^) $(LDLIBS) -lcmocka -o $@

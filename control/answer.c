@@ -569,8 +569,10 @@ json_t *answer_request(struct router *router, const char *command, const char *v
 		complain(&complaint, 2, NULL, "this version has no \"%s %s\"", command, verb);
 	else if (!json_is_object(given))
 		complain(&complaint, 2, NULL, "arguments are not an object");
-	else
+	else {
+		router_settle(router);
 		rows = found->run(router, given, &complaint);
+	}
 	json_decref(given);
 	return rows ? answer_rows(rows) : answer_complaint(&complaint);
 }

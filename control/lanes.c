@@ -28,6 +28,17 @@ static bool wants_bursts(const struct router *router)
 	return router->config->lanes.transmit != TRANSMIT_SOCKET;
 }
 
+static bool wants_flows(const struct router *router)
+{
+	return router->flow && router->config->lanes.flow_cache;
+}
+
+/* Both send XDP frames to a far end, which must be able to take them. */
+static bool wants_far_ends(const struct router *router)
+{
+	return wants_bursts(router) || wants_flows(router);
+}
+
 static bool far_end_takes_bursts(const struct router *router, const struct router_port *rp)
 {
 	return router->burst && router->netdev && netdev_transmits(router->netdev, rp->ifindex);
@@ -41,7 +52,7 @@ static void find_far_ends(struct router *router, bool anew)
 	struct router_port *sought[PORT_MAX];
 	struct farend found[PORT_MAX];
 	unsigned n = 0;
-	if (!router->burst || !router->netdev || !wants_bursts(router))
+	if (!router->burst || !router->netdev || !wants_far_ends(router))
 		return;
 	for (unsigned i = 0; i < PORT_MAX; i++) {
 		struct router_port *rp = router->ports.port[i];
@@ -152,9 +163,9 @@ static void why_no_burst(const struct router *router, const struct router_port *
 			 size_t size)
 {
 	*text = 0;
-	if (!rp->lanes || !wants_bursts(router))
+	if (!rp->lanes || !wants_far_ends(router))
 		return;
-	if (rp->takes_bursts && burst_lane_rests(router->burst))
+	if (rp->takes_bursts && wants_bursts(router) && burst_lane_rests(router->burst))
 		snprintf(text, size,
 			 "the burst lane rests, because its calls were slow: the kernel has 48 places "
 			 "for XDP programs (bpftool link lists them), and all may be taken");
@@ -186,6 +197,38 @@ static void renew_burst_lane(struct router *router)
 		    code ? ": " : "", code ? strerror(-code) : "");
 }
 
+/* -- the flow cache -- */
+
+static void choose_flows(const struct router *router, struct router_port *rp)
+{
+	struct flow_cache *cache = worker_flows(router->worker);
+	bool may = cache && rp->lanes && wants_flows(router);
+	bool out = may && rp->takes_bursts &&
+		   flow_lane_set_port(router->flow, rp->number, rp->ifindex) == 0;
+	rp->repeats = may && xsk_port_repeats(rp->xsk);
+	if (cache)
+		flow_set_port(cache, rp->number, rp->repeats, out);
+}
+
+void lanes_leave(const struct router *router, struct router_port *rp)
+{
+	struct flow_cache *cache = worker_flows(router->worker);
+	struct xsk_gate_counts gate;
+	if (!cache)
+		return;
+	flow_set_port(cache, rp->number, false, false);
+	flow_lane_set_port(router->flow, rp->number, 0);
+	lanes_count(router);
+	xsk_port_gate_counts(rp->xsk, &gate);
+	count_add(&stats_port(worker_stats(router->worker), rp->number)->flow_lost, gate.lost);
+}
+
+void lanes_count(const struct router *router)
+{
+	if (router->flow)
+		flow_lane_refresh_stats(router->flow, worker_stats(router->worker));
+}
+
 /* -- choosing -- */
 
 static void choose(struct router *router, struct router_port *rp)
@@ -198,6 +241,7 @@ static void choose(struct router *router, struct router_port *rp)
 		lane_port_set(rp->lanes, may ? wanted : LANE_SOCKET,
 			      lanes->burst_min == BURST_MIN_AUTO ? router->break_even
 								 : lanes->burst_min);
+	choose_flows(router, rp);
 	rp->gso = rp->lanes && lane_port_coalesce(rp->lanes, lanes->gso && lanes->transmit == TRANSMIT_AUTO);
 	why_no_burst(router, rp, reason, sizeof(reason));
 	if (strcmp(reason, rp->lane_reason) == 0)
@@ -221,7 +265,7 @@ void lanes_choose(struct router *router, bool anew)
 	find_far_ends(router, anew);
 	for (unsigned i = 0; i < PORT_MAX; i++) {
 		rp = router->ports.port[i];
-		if (is_open(rp) && router->config->lanes.far_end_prepare && wants_bursts(router))
+		if (is_open(rp) && router->config->lanes.far_end_prepare && wants_far_ends(router))
 			prepare(router, rp);
 		if (rp && rp->config)
 			choose(router, rp);

@@ -27,4 +27,9 @@ struct worker_settings lanes_worker_settings(const struct config_lanes *lanes);
 /* GRO at the far end as it was before us: the port is closed, or sends no bursts any more. */
 void lanes_restore(struct router_port *port);
 
+/* rp is being closed: nothing is repeated from there or to there any more. */
+void lanes_leave(const struct router *router, struct router_port *rp);
+/* Adds to the ports' counters what the flow cache has lost. */
+void lanes_count(const struct router *router);
+
 #endif

@@ -166,6 +166,7 @@ static int attach(struct router *router, struct router_port *rp, const struct li
 		.bridged = config->bridge[0],
 		.pool = worker_pool(router->worker),
 		.stats = worker_stats(router->worker),
+		.flow = router->flow,
 	};
 	rp->xsk = xsk_port_open(router->area, &wanted, error);
 	if (!rp->xsk)
@@ -202,6 +203,7 @@ static void detach(struct router *router, struct router_port *rp)
 	xsk_port_refresh_stats(rp->xsk);
 	xsk_port_gate_counts(rp->xsk, &counts);
 	rp->gate_passed += counts.passed;
+	lanes_leave(router, rp);
 	lane_port_close(rp->lanes);
 	rp->lanes = NULL;
 	xsk_port_close(rp->xsk);

@@ -52,6 +52,7 @@ struct router_port {
 	int far_error;           /* of switching GRO on there; 0: none */
 	bool prepared;           /* GRO there was switched on by us: lanes_restore() */
 	bool gso;               /* it uses the GSO lane */
+	bool repeats;           /* what comes in there is looked up in the flow cache */
 	bool bridged;           /* as it is open: every frame is taken */
 	bool reopen;            /* in the configuration being tried it is open otherwise */
 	bool flush;             /* it went down: what was learnt there is to be forgotten */

@@ -297,8 +297,12 @@ static int start_worker(struct router *router, const struct config *config, stru
 				   "%s", error.text);
 	if (error.text[0])
 		log_warning("%s", error.text);
+	int code = flow_lane_open(&router->flow);
+	if (code) /* everything works without it */
+		log_warning("no flow cache: %s", strerror(-code));
 	struct worker_config wanted = {
 		.area = router->area,
+		.flow = router->flow,
 		.n_frames = config->frames,
 		.frame_size = router->frame_size,
 		.sessions = sessions_config(&config->sessions),
@@ -311,7 +315,7 @@ static int start_worker(struct router *router, const struct config *config, stru
 		return refusal_set(why, REFUSED_MACHINE, "no random numbers: %s", strerror(errno));
 	open_burst_lane(router);
 	wanted.burst = router->burst;
-	int code = worker_start(&router->worker, &wanted);
+	code = worker_start(&router->worker, &wanted);
 	if (code)
 		return refusal_set(why, REFUSED_FAILED, "cannot start the worker: %s",
 				   strerror(-code));
@@ -379,6 +383,7 @@ void router_stop(struct router *router)
 	}
 	trial_free(router->trial);
 	burst_lane_close(router->burst);
+	flow_lane_close(router->flow);
 	xsk_area_free(router->area);
 	netdev_close(router->netdev);
 	netlink_close(router->netlink);
@@ -460,9 +465,16 @@ void router_tick(struct router *router)
 	for (unsigned i = 0; i < PORT_MAX; i++)
 		if (router->ports.port[i] && router->ports.port[i]->xsk)
 			xsk_port_refresh_stats(router->ports.port[i]->xsk);
+	lanes_count(router);
 	bridges_watch(router);
 	lanes_choose(router, false);
 	follow_sockets(router);
+}
+
+void router_settle(struct router *router)
+{
+	worker_settle(router->worker);
+	lanes_count(router);
 }
 
 /* -- live settings -- */

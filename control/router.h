@@ -39,13 +39,17 @@ void router_netlink_ready(struct router *router);
 /* About once a second: attached programs still ours, lost ports retried, socket statistics. */
 void router_tick(struct router *router);
 
+/* Brings what the flow cache has counted into the accounts that are shown below. */
+void router_settle(struct router *router);
+
 /*
  * port: name, number, state ("up", "down", "lost"), reason, ifindex, mac, mtu, addresses
  * (one string, space-separated), xdp ("native", "generic", null while lost), lane ("socket",
  * "burst"), lane_reason (why it may not burst, or null), far_end ("host2:eth0"; null: not known,
  * or not looked for while it bursts), far_end_prepared (true: GRO there was switched on by us),
  * rx_packets, rx_bytes, tx_packets, tx_bytes, rx_dropped, tx_dropped, rx_partial, gate_passed,
- * gso (whether TCP is coalesced), gso_calls, gso_packets,
+ * flow_cache (what comes in there is looked up in it), flow_packets (of tx_packets: repeated by
+ * it), flow_lost (of these: not taken at the far end, or come in here for a device that was gone), gso (whether TCP is coalesced), gso_calls, gso_packets,
  * gso_errors, socket_packets (of tx_packets), tx_kicks (calls of the socket lane), burst_packets,
  * burst_calls, burst_errors (calls that failed), burst_lost (of burst_packets: not taken at the
  * far end), tx_again, tx_busy, tx_nobufs, tx_netdown, tx_error, rx_ring_full, rx_fill_empty,

@@ -24,6 +24,7 @@ static const struct setting {
 	{"lanes.transmit", FIELD(transmit), config_transmit_words, 0, 0, NULL},
 	{"lanes.burst-min", FIELD(burst_min), NULL, 1, BURST_MIN_MOST, "auto"},
 	{"lanes.gso", FIELD(gso), switch_words, 0, 0, NULL},
+	{"lanes.flow-cache", FIELD(flow_cache), switch_words, 0, 0, NULL},
 	{"lanes.far-end", FIELD(far_end_prepare), config_far_end_words, 0, 0, NULL},
 	{"lanes.punt-rate", FIELD(punt_rate), NULL, 0, PUNT_RATE_MOST, "unlimited"},
 	{"lanes.read-depth", FIELD(read_depth), NULL, 1, READ_DEPTH_MOST, NULL},

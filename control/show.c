@@ -51,11 +51,11 @@ static uint64_t dropped(const struct port_stats *now, const struct port_stats *b
 	return sum;
 }
 
-/* Packets of the socket lane: what did not leave in bursts, which may be counted just now. */
+/* Packets of the socket lane: what did not leave otherwise, which may be counted just now. */
 static uint64_t by_socket(const struct port_stats *stats)
 {
-	uint64_t bursts = load_shared(&stats->burst_packets);
-	return max_u64(load_shared(&stats->tx_packets), bursts) - bursts;
+	uint64_t others = load_shared(&stats->burst_packets) + load_shared(&stats->flow_packets);
+	return max_u64(load_shared(&stats->tx_packets), others) - others;
 }
 
 static void put_counters(const struct router *router, json_t *row, const struct router_port *rp)
@@ -75,6 +75,9 @@ static void put_counters(const struct router *router, json_t *row, const struct 
 	COUNTER(rx_partial);
 	json_object_set_new(row, "gate_passed", number(rp->gate_passed + gate.passed));
 	json_object_set_new(row, "socket_packets", number(by_socket(now) - by_socket(base)));
+	COUNTER(flow_packets);
+	json_object_set_new(row, "flow_lost",
+			    number(load_shared(&now->flow_lost) - base->flow_lost + gate.lost));
 	COUNTER(gso_calls);
 	COUNTER(gso_packets);
 	COUNTER(gso_errors);
@@ -140,6 +143,7 @@ static void put_lane(json_t *row, const struct router_port *rp)
 				    ? json_integer(lane_port_burst_min(rp->lanes))
 				    : json_null());
 	json_object_set_new(row, "lane_reason", text_or_null(rp->lane_reason));
+	json_object_set_new(row, "flow_cache", json_boolean(rp->repeats));
 	json_object_set_new(row, "far_end",
 			    known ? json_string(farend_place(&rp->far, place, sizeof(place)))
 				  : json_null());
@@ -563,6 +567,14 @@ json_t *router_show_stats(struct router *router)
 	PUT("sessions_refused_table", sessions.refused_table);
 	PUT("sessions_refused_host", sessions.refused_host);
 	PUT("pool_exhausted", sessions.pool_exhausted);
+	if (worker_flows(router->worker)) {
+		struct flow_counts flows;
+		flow_counts(worker_flows(router->worker), &flows);
+		PUT("flows", flows.used);
+		PUT("flows_max", flows.size);
+		PUT("flows_armed", flows.armed);
+		PUT("flow_changes", flows.changes);
+	}
 	PUT("fib_bytes", fib_memory(worker_fib(router->worker)));
 	json_object_set_new(row, "balance", json_integer(stats_balance(stats)));
 #undef PUT

@@ -35,6 +35,7 @@ struct router {
 	unsigned n_rests;          /* of the burst lane, that something was done about */
 	uint64_t renewed_ns;       /* when that was */
 	unsigned break_even;       /* packets from which a burst is cheaper, as measured at start */
+	struct flow_lane *flow;    /* NULL: no flow cache */
 	uint32_t frame_size;
 	struct worker *worker;
 	struct ports ports;

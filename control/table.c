@@ -285,7 +285,7 @@ static void put_lanes(FILE *out, const json_t *port)
 	}
 	if (number_of(port, "burst_min"))
 		fprintf(out, ", from %" JSON_INTEGER_FORMAT " on", number_of(port, "burst_min"));
-	fputc('\n', out);
+	fprintf(out, "; flow cache %" JSON_INTEGER_FORMAT " packets\n", number_of(port, "flow_packets"));
 }
 
 /* What was done to the host for the port's sake. */
@@ -312,6 +312,8 @@ void table_ports(FILE *out, const json_t *rows, bool statistics)
 			fprintf(out, " (%s)", text_of(port, "lane_reason"));
 		if (json_is_true(json_object_get(port, "gso")))
 			put_word(out, "gso", "on");
+		if (json_is_true(json_object_get(port, "flow_cache")))
+			put_word(out, "flow-cache", "on");
 		if (*text_of(port, "addresses"))
 			fprintf(out, "\n    addresses %s", text_of(port, "addresses"));
 		put_place(out, port);

@@ -536,6 +536,7 @@ int router_trace_arm(struct router *router, const char *expression, unsigned cou
 	if (error)
 		return refusal_set(why, REFUSED_FAILED, "cannot arm the trace: %s",
 				   strerror(-error));
+	worker_wake(router->worker); /* for the flow cache to stand aside */
 	return 0;
 }
 

@@ -104,6 +104,7 @@ static void block(struct room *room, const struct port *leg, struct bridge_flap 
 	count_add(&b->n_blocked, 1);
 	store_shared(&state->blocked_until_ns[found.high], room->now_ns + BLOCK_NS);
 	fdb_flush(room->fdb, leg->number, found.high, false);
+	fdb_revoke(room->fdb); /* static stations stay, but nothing passes there */
 	/* Without that port things look different: the others count from the beginning. */
 	for (unsigned i = 0; i < ARRAY_SIZE(state->flaps); i++)
 		if (state->flaps[i].bridge == leg->number)
@@ -218,6 +219,7 @@ static enum verdict go_up(const struct port *leg, struct packet *p)
 	if (above == DROP_BRIDGE_LOCAL)
 		return above;
 	p->port_in = leg->number;
+	p->from = packet_eth(p)->src;
 	if (mac_is_group(packet_eth(p)->dst))
 		p->flags |= PACKET_LINK_GROUP;
 	return above;

@@ -8,6 +8,8 @@
  * Only the worker writes hits, and without a lock; so it must be the worker, too, who sets
  * them to zero: until its first hit an entry is FRESH, which says that they are void.
  *
+ * A QUOTED entry is repeated elsewhere: who changes where it is, or ends it, says so.
+ *
  * For the worker an entry is dead the moment it is too old. The sweep only collects: it
  * goes through the entries a slice at a time, notes when the next is due, and sleeps until
  * then. As only the worker makes entries that age, all that control can bring forward is
@@ -37,7 +39,7 @@
 struct entry {
 	/* written under the bucket's lock, read without it */
 	uint64_t key;   /* bridge << 48 | MAC as it lies on the wire */
-	uint32_t place; /* FREE, or FRESH | kind + 1 << 16 | port */
+	uint32_t place; /* FREE, or FRESH | QUOTED | kind + 1 << 16 | port */
 	uint32_t next;  /* in the chain */
 	union {
 		uint64_t seen_ns;
@@ -46,7 +48,7 @@ struct entry {
 	uint64_t hits; /* the worker's */
 };
 static_assert(CACHE_LINE % sizeof(struct entry) == 0, "an entry lies in one cache line");
-enum { FREE = 0, FRESH = 1 << 30 };
+enum { FREE = 0, FRESH = 1 << 30, QUOTED = 1 << 29 };
 
 struct pool {
 	struct seqlock lock;
@@ -233,16 +235,24 @@ static struct entry *entry_new(struct fdb *fdb, struct bucket *b, uint64_t key, 
 	return e;
 }
 
+/* After a change of an entry that was in that place. */
+static void tell(struct fdb *fdb, uint32_t place)
+{
+	if (unlikely(place & QUOTED))
+		__atomic_fetch_add(fdb->config.changes, 1, __ATOMIC_ACQ_REL);
+}
+
 static void entry_end(struct fdb *fdb, struct bucket *b, struct entry *e, uint64_t now_ns)
 {
-	uint32_t i = (uint32_t)(e - fdb->entries), *at = &b->head;
+	uint32_t i = (uint32_t)(e - fdb->entries), *at = &b->head, place = e->place;
 
-	account(fdb, e->place, -1);
+	account(fdb, place, -1);
 	record(fdb, FDB_GONE, e, PORT_NONE, now_ns);
 	while (*at != i)
 		at = &fdb->entries[*at].next;
 	store_release(at, e->next);
 	store_release(&e->place, FREE);
+	tell(fdb, place);
 	seqlock_take(&fdb->pool.lock);
 	store_release(&e->next_free, fdb->pool.first);
 	fdb->pool.first = i;
@@ -256,6 +266,7 @@ static void entry_place(struct fdb *fdb, struct entry *e, uint32_t place, uint64
 	account(fdb, place, 1);
 	account(fdb, before, -1);
 	store_release(&e->place, place | (before & FRESH));
+	tell(fdb, before);
 	if (place_port(place) != place_port(before))
 		record(fdb, FDB_MOVES, e, place_port(before), now_ns);
 }
@@ -360,6 +371,65 @@ enum fdb_learnt fdb_learn(struct fdb *fdb, uint16_t bridge, struct mac mac, uint
 	if (learnt == FDB_FULL)
 		count_add(&fdb->n_refused, 1);
 	return learnt;
+}
+
+bool fdb_quote(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port, uint64_t now_ns)
+{
+	uint64_t key = key_of(bridge, mac);
+	struct bucket *b = bucket_of(&fdb->buckets, key);
+
+	if (!fdb->config.changes)
+		return false;
+	seqlock_take(&b->lock);
+	struct entry *e = find(fdb, b, key);
+	bool so = e && now_ns < entry_due(fdb, e) && place_allows(e->place, port);
+	if (so)
+		store_release(&e->place, e->place | QUOTED);
+	seqlock_release(&b->lock);
+	return so;
+}
+
+void fdb_revoke(struct fdb *fdb)
+{
+	if (fdb->config.changes)
+		__atomic_fetch_add(fdb->config.changes, 1, __ATOMIC_ACQ_REL);
+}
+
+void fdb_note_source(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port, uint64_t now_ns)
+{
+	uint64_t key = key_of(bridge, mac);
+	struct bucket *b = bucket_of(&fdb->buckets, key);
+
+	seqlock_take(&b->lock);
+	struct entry *e = find(fdb, b, key);
+	if (e && place_allows(e->place, port))
+		store_release(&e->seen_ns, now_ns);
+	seqlock_release(&b->lock);
+}
+
+bool fdb_note_hits(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port, uint32_t n,
+		   uint64_t now_ns)
+{
+	uint64_t key = key_of(bridge, mac);
+	struct bucket *b = bucket_of(&fdb->buckets, key);
+
+	seqlock_take(&b->lock);
+	struct entry *e = find(fdb, b, key);
+	bool there = e && now_ns < entry_due(fdb, e) && place_allows(e->place, port);
+	if (e && !(e->place & FRESH)) /* also if it has moved since */
+		count_add(&e->hits, n);
+	seqlock_release(&b->lock);
+	return there;
+}
+
+uint16_t fdb_find(struct fdb *fdb, uint16_t bridge, struct mac mac, uint64_t now_ns)
+{
+	uint64_t key = key_of(bridge, mac);
+	struct entry seen, *e = look(fdb, bucket_of(&fdb->buckets, key), key, &seen);
+
+	if (!e || now_ns >= entry_due(fdb, &seen))
+		return PORT_NONE;
+	return place_kind(seen.place) == FDB_LOCAL ? FDB_IS_LOCAL : place_port(seen.place);
 }
 
 /*

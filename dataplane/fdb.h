@@ -28,6 +28,7 @@ struct fdb_config {
 	uint32_t capacity; /* entries in all [131072] */
 	uint32_t port_max; /* learnt entries on one port [65536] */
 	uint8_t secret[16];
+	uint32_t *changes; /* one is added when an entry that fdb_quote() was told of is another; NULL: nobody quotes */
 };
 
 enum fdb_kind { FDB_LEARNT, FDB_STATIC, FDB_LOCAL };
@@ -56,6 +57,20 @@ enum fdb_learnt fdb_learn(struct fdb *fdb, uint16_t bridge, struct mac mac, uint
  */
 #define FDB_IS_LOCAL 0xfffe
 uint16_t fdb_lookup(struct fdb *fdb, uint16_t bridge, struct mac mac, uint64_t now_ns);
+
+/*
+ * Somebody will repeat, without asking here, that mac is behind port (flow.h): any change of
+ * that adds one to config.changes. False: it is not so, or not any more.
+ */
+bool fdb_quote(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port, uint64_t now_ns);
+/* What was quoted is void although no entry has changed: a port was blocked, say. */
+void fdb_revoke(struct fdb *fdb);
+/* Frames from mac on that port were repeated: it has been seen, if that is where it is. */
+void fdb_note_source(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port, uint64_t now_ns);
+/* n frames to mac were repeated to that port: hits. False: it is not there any more. */
+bool fdb_note_hits(struct fdb *fdb, uint16_t bridge, struct mac mac, uint16_t port, uint32_t n, uint64_t now_ns);
+/* As fdb_lookup(), but no hit. */
+uint16_t fdb_find(struct fdb *fdb, uint16_t bridge, struct mac mac, uint64_t now_ns);
 
 /*
  * Forgets what is too old, a slice of the table per call: call it each turn; a whole pass

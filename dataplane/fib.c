@@ -255,6 +255,12 @@ void fib_hit(struct fib *fib, uint32_t index)
 	count_add(&fib->hits[index], 1);
 }
 
+void fib_hit_many(struct fib *fib, uint32_t index, uint32_t n)
+{
+	assert(index < fib->n_routes);
+	count_add(&fib->hits[index], n);
+}
+
 uint64_t fib_hits(const struct fib *fib, uint32_t index)
 {
 	assert(index < fib->n_routes);

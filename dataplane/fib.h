@@ -54,6 +54,7 @@ size_t fib_memory(const struct fib *fib);
 
 /* Packets that used a route: counted by the worker, read by anyone. */
 void fib_hit(struct fib *fib, uint32_t index);
+void fib_hit_many(struct fib *fib, uint32_t index, uint32_t n);
 uint64_t fib_hits(const struct fib *fib, uint32_t index);
 
 #endif

@@ -113,16 +113,18 @@ static enum verdict outcome(enum filter_action action, uint8_t protocol)
 	return protocol == PROTO_TCP ? DROP_FILTER_RESET : DROP_FILTER_REJECT;
 }
 
-static enum verdict judge(struct rules *rules, const struct packet *p)
+static enum verdict judge(struct rules *rules, struct packet *p)
 {
 	struct view view = view_of(p);
 
+	p->filter_rule = RULE_NONE;
 	for (unsigned i = 0; i < rules->n_filter; i++) {
 		struct filter_rule *rule = &rules->filter[i];
 		if (likely(!matches(rule, &view)))
 			continue;
 		count_add(&rule->packets, 1);
 		count_add(&rule->bytes, be16_host(packet_ip4(p)->total_len));
+		p->filter_rule = (uint16_t)i;
 		return outcome(rule->action, view.protocol);
 	}
 	return TO_NAT_OUT;

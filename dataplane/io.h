@@ -21,6 +21,8 @@ struct io_ops {
 	unsigned (*tx)(struct io *io, struct packet *const *packets, unsigned n);
 	/* Once per turn: push what tx queued, take back completed frames, refill the receiver. */
 	void (*turn)(struct io *io);
+	/* What rx has given out has left, or ended otherwise: once per turn, after turn() of all ports. */
+	void (*done)(struct io *io);
 	/* True while something queued still waits to be pushed. */
 	bool (*waits)(struct io *io);
 	/* tx takes packets whose checksum offload_leave() let be, and sees to it. */
@@ -40,6 +42,11 @@ static inline unsigned io_tx(struct io *io, struct packet *const *packets, unsig
 	return io->ops->tx(io, packets, n);
 }
 static inline void io_turn(struct io *io) { io->ops->turn(io); }
+static inline void io_done(struct io *io)
+{
+	if (io->ops->done)
+		io->ops->done(io);
+}
 static inline bool io_waits(struct io *io) { return io->ops->waits(io); }
 
 #endif

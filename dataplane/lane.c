@@ -148,8 +148,14 @@ static bool lane_waits(struct io *io)
 	return io_waits(socket_of((struct lane_port *)io));
 }
 
+static void lane_done(struct io *io)
+{
+	io_done(socket_of((struct lane_port *)io));
+}
+
 static const struct io_ops lane_ops = {
 	.rx = lane_rx,
+	.done = lane_done,
 	.tx = lane_tx,
 	.turn = lane_turn,
 	.waits = lane_waits,

@@ -108,6 +108,37 @@ enum verdict neigh_resolve(struct neigh_table *table, struct packet *p, struct m
 	return verdict;
 }
 
+bool neigh_quote(struct neigh_table *table, uint16_t port, be32 address, struct mac mac)
+{
+	uint64_t key = key_of(port, address);
+	struct bucket *b = bucket_of(&table->buckets, key);
+
+	if (!table->config.changes)
+		return false;
+	seqlock_take(&b->lock);
+	struct neighbour *e = neigh_entry_find(table, b, key);
+	bool so = e && (link_is_ready(e->link) || state_of(e) == NEIGH_STALE) &&
+		  mac_equal(mac_of(e), mac);
+	if (so)
+		e->quoted = true;
+	seqlock_release(&b->lock);
+	return so;
+}
+
+void neigh_note_repeated(struct neigh_table *table, uint16_t port, be32 address, uint64_t now_ns)
+{
+	uint64_t key = key_of(port, address);
+	struct bucket *b = bucket_of(&table->buckets, key);
+
+	seqlock_take(&b->lock);
+	struct neighbour *e = neigh_entry_find(table, b, key);
+	if (e && state_of(e) == NEIGH_STALE)
+		neigh_become(table, e, NEIGH_PROBE, mac_of(e), now_ns);
+	if (e && link_is_ready(e->link))
+		store_release(&e->used_ns, now_ns);
+	seqlock_release(&b->lock);
+}
+
 /* Applies evidence to e, whose bucket is locked. */
 static bool take_note(struct neigh_table *table, struct neighbour *e, struct mac mac,
 		      enum neigh_evidence evidence, uint64_t now_ns)
@@ -193,7 +224,9 @@ int neigh_add(struct neigh_table *table, uint16_t port, be32 address, struct mac
 		} else {
 			neigh_account(table, key, state_of(e) == NEIGH_STATIC, -1);
 			neigh_account(table, key, true, 1);
+			struct mac before = mac_of(e);
 			store_release(&e->link, link_of(NEIGH_STATIC, mac));
+			neigh_tell(table, e, before);
 			e->confirmed_ns = 0;
 			if (e->n_queued)
 				neigh_entry_changed(table, e);

@@ -52,6 +52,7 @@ struct neigh_config {
 	uint64_t forget_ns;    /* unused STALE and FAILED entries are dropped after [60 s] */
 	uint32_t n_tries;      /* requests of one kind [3] */
 	uint8_t secret[16];    /* key of the hash */
+	uint32_t *changes;     /* one is added when an entry that neigh_quote() was told of is another; NULL: nobody quotes */
 };
 
 struct neigh_table;
@@ -68,6 +69,14 @@ void neigh_free(struct neigh_table *table); /* packets still queued are left alo
  * two cache lines; now and then (at the first use in a second) a lock.
  */
 enum verdict neigh_resolve(struct neigh_table *table, struct packet *p, struct mac *mac, uint64_t now_ns);
+
+/*
+ * Somebody will repeat, without asking here, that address has that MAC (flow.h): any change
+ * of that adds one to config.changes. False: it is not so.
+ */
+bool neigh_quote(struct neigh_table *table, uint16_t port, be32 address, struct mac mac);
+/* It was used for packets that were repeated: a STALE one is asked about. */
+void neigh_note_repeated(struct neigh_table *table, uint16_t port, be32 address, uint64_t now_ns);
 
 enum neigh_evidence {
 	NEIGH_ASKED_US, /* an ARP request for our address: creates, or changes the MAC, as STALE (RFC 826) */

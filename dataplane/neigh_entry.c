@@ -57,6 +57,17 @@ void neigh_account(struct neigh_table *table, uint64_t key, bool is_static, int 
 		__atomic_fetch_add(n_on_port, (uint32_t)by, __ATOMIC_RELAXED);
 }
 
+void neigh_tell(struct neigh_table *table, struct neighbour *e, struct mac before)
+{
+	uint64_t link = load_shared(&e->link);
+	bool usable = link_is_ready(link) || link_state(link) == NEIGH_STALE;
+
+	if (likely(!e->quoted) || (usable && mac_equal(link_mac(link), before)))
+		return;
+	e->quoted = false;
+	__atomic_fetch_add(table->config.changes, 1, __ATOMIC_ACQ_REL);
+}
+
 struct neighbour *neigh_entry_new(struct neigh_table *table, struct bucket *b, uint64_t key,
 				  unsigned state, struct mac mac)
 {
@@ -67,6 +78,7 @@ struct neighbour *neigh_entry_new(struct neigh_table *table, struct bucket *b, u
 	store_release(&e->key, key);
 	store_release(&e->used_ns, 0);
 	e->confirmed_ns = 0;
+	e->quoted = false;
 	store_release(&e->next, b->head);
 	store_release(&e->link, link_of(state, mac));
 	store_release(&b->head, i);
@@ -99,12 +111,12 @@ void neigh_entry_changed(struct neigh_table *table, struct neighbour *e)
 void neigh_entry_end(struct neigh_table *table, struct bucket *b, struct neighbour *e)
 {
 	neigh_account(table, e->key, state_of(e) == NEIGH_STATIC, -1);
-	if (!e->n_queued) {
-		neigh_entry_free(table, b, e);
-		return;
-	}
 	store_release(&e->link, link_of(GONE, mac_none));
-	neigh_entry_changed(table, e);
+	neigh_tell(table, e, mac_none);
+	if (e->n_queued)
+		neigh_entry_changed(table, e);
+	else
+		neigh_entry_free(table, b, e);
 }
 
 /* -- queues: the worker's ------------------------------------------------------------- */

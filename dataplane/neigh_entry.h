@@ -39,6 +39,7 @@ struct neighbour {
 	struct packet *first, *last;
 	uint64_t confirmed_ns;
 	bool changed;          /* on the list of changed entries */
+	bool quoted;           /* somebody repeats it: see neigh_tell() */
 	uint32_t next_changed; /* written by who puts it there */
 	/* the worker's */
 	uint32_t n_sent; /* requests in this state */
@@ -145,6 +146,8 @@ struct neighbour *neigh_entry_new(struct neigh_table *table, struct bucket *b, u
 void neigh_entry_end(struct neigh_table *table, struct bucket *b, struct neighbour *e);
 /* Makes a GONE one FREE, once nothing waits any more. */
 void neigh_entry_free(struct neigh_table *table, struct bucket *b, struct neighbour *e);
+/* After a change of e: to be told of, unless packets may leave as before, to that MAC. */
+void neigh_tell(struct neigh_table *table, struct neighbour *e, struct mac before);
 /* An entry begins or ends to count: by is +1 or -1. */
 void neigh_account(struct neigh_table *table, uint64_t key, bool is_static, int by);
 /* The worker has to look at e's queue: says so, once. */

@@ -60,10 +60,12 @@ void neigh_become(struct neigh_table *table, struct neighbour *e, enum neigh_sta
 		[NEIGH_FAILED] = TIMER_FORGET,
 	};
 	struct idle *idle = &table->idle[key_port(e->key)];
+	struct mac before = mac_of(e);
 
-	if (!mac_equal(mac, mac_of(e)))
+	if (!mac_equal(mac, before))
 		e->confirmed_ns = 0;
 	store_release(&e->link, link_of(state, mac));
+	neigh_tell(table, e, before);
 	e->n_sent = 0;
 	e->since_ns = now_ns;
 	neigh_timer_set(table, e, timer_of[state], now_ns);

@@ -195,8 +195,9 @@ static bool complete_unmarked(struct packet *p)
 
 bool offload_complete(struct packet *p)
 {
-	uint8_t flags = p->flags;
-	p->flags = flags & (uint8_t) ~(PACKET_PARTIAL | PACKET_UNKNOWN);
+	const uint8_t unfinished = PACKET_PARTIAL | PACKET_UNKNOWN, flags = p->flags;
+	p->flags = flags & (uint8_t)~unfinished;
+	p->sum_completed |= flags & unfinished;
 	if (flags & PACKET_PARTIAL)
 		return complete_marked(p);
 	if (flags & PACKET_UNKNOWN)

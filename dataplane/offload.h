@@ -14,8 +14,9 @@
 
 /*
  * Completes p's checksum in place if it is partial, and clears PACKET_PARTIAL and
- * PACKET_UNKNOWN. True if it wrote the field. Sets tcp_sum_right where that is TCP's and held
- * the pseudo-header's sum: then the finished checksum is right, whatever the bytes are.
+ * PACKET_UNKNOWN, which sum_completed remembers. True if it wrote the field. Sets
+ * tcp_sum_right where that is TCP's and held the pseudo-header's sum: then the finished
+ * checksum is right, whatever the bytes are.
  *
  * With PACKET_PARTIAL: over csum_start to the end of the *datagram*, so that padding is left
  * out (IPv4: total length; IPv6: payload length; either may stand behind one or two VLAN

@@ -17,6 +17,7 @@
 #define PORT_MAX 256   /* ports of one router; port numbers are below this */
 #define PORT_NONE 0xffff
 #define ROUTE_NONE UINT32_MAX
+#define RULE_NONE 0xffff
 
 enum packet_flag {
 	PACKET_PARTIAL = 1 << 0,    /* the kernel marks its checksum partial: csum_start, csum_offset */
@@ -70,6 +71,9 @@ struct packet {
 	struct session *session; /* that it belongs to; NULL: none, or not yet. Valid for the turn */
 	uint8_t direction;    /* enum session_direction */
 	uint8_t state;        /* enum filter_state */
+	uint16_t filter_rule; /* that let it pass, or RULE_NONE */
+	struct mac from;      /* its source's, if it came up by a leg: set by room bridge */
+	bool sum_completed;   /* it came PACKET_PARTIAL or PACKET_UNKNOWN, and has been completed */
 	bool tcp_sum_right;   /* its TCP checksum is right for certain, once completed: offload.c saw a right beginning */
 };
 static_assert(sizeof(struct packet) <= 2 * CACHE_LINE, "two cache lines at most");

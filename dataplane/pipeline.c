@@ -25,6 +25,20 @@ void pipeline_init(struct pipeline *pl)
 	pl->egress.fdb = pl->fdb;
 	pl->egress.blocked_until_ns = pl->bridge.blocked_until_ns;
 	pl->egress.punt = pl->punt;
+	if (!pl->flows)
+		return;
+	pl->repeat.cache = pl->flows;
+	pl->repeat.neigh = pl->neigh;
+	pl->repeat.fdb = pl->fdb;
+	pl->repeat.sessions = pl->sessions;
+	pl->repeat.stats = pl->stats;
+	repeat_init(&pl->repeat);
+}
+
+void pipeline_wake(struct pipeline *pl, uint64_t now_ns)
+{
+	if (pl->flows)
+		pl->repeat.generation = flow_begin(pl->flows, now_ns);
 }
 
 void pipeline_begin(struct pipeline *pl, const struct port_table *ports, struct fib *fib,
@@ -36,6 +50,8 @@ void pipeline_begin(struct pipeline *pl, const struct port_table *ports, struct 
 	pl->now_ns = now_ns;
 	pl->egress.ports = ports;
 	pl->egress.punt_rate = load_shared(&pl->punt_rate);
+	if (pl->flows)
+		repeat_begin(&pl->repeat, ports, fib, rules, trace_armed(pl->traces), now_ns);
 }
 
 static void note(struct pipeline *pl, enum verdict room, const struct vector *v)
@@ -83,6 +99,8 @@ static void put(struct pipeline *pl, struct packet *p)
 	if (p->flags & (PACKET_PARTIAL | PACKET_UNKNOWN) &&
 	    !(port_completes(port_get(pl->ports, p->decision.port_out)) && offload_leave(p)))
 		offload_complete(p);
+	if (pl->flows)
+		repeat_offer(&pl->repeat, p);
 	egress_put(&pl->egress, p, pl->now_ns);
 }
 
@@ -396,9 +414,17 @@ void pipeline_end(struct pipeline *pl)
 	release(pl);
 	nat_fragments_age(pl->fragments, pl->now_ns);
 	release_fragments(pl); /* also those of rules that are gone */
+	if (pl->flows)
+		repeat_account(&pl->repeat); /* before what was used there seems old */
 	fdb_age(pl->fdb, pl->now_ns);
 	egress_flush(&pl->egress, pl->now_ns);
 	session_age(pl->sessions, pl->now_ns); /* last: no packet has a session any more */
+}
+
+void pipeline_sent(struct pipeline *pl)
+{
+	if (pl->flows)
+		repeat_arm(&pl->repeat);
 }
 
 uint64_t pipeline_next(const struct pipeline *pl)
@@ -406,7 +432,9 @@ uint64_t pipeline_next(const struct pipeline *pl)
 	uint64_t tables = min_u64(neigh_next(pl->neigh), fdb_next(pl->fdb));
 	uint64_t sessions = min_u64(session_next(pl->sessions), nat_fragments_next(pl->fragments));
 
-	return min_u64(tables, sessions);
+	uint64_t flows = pl->flows ? flow_next(pl->flows) : UINT64_MAX;
+
+	return min_u64(min_u64(tables, sessions), flows);
 }
 
 bool pipeline_balanced(const struct pipeline *pl)

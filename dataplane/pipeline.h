@@ -43,6 +43,7 @@
 #include "nat.h"
 #include "neigh.h"
 #include "port.h"
+#include "repeat.h"
 #include "stats.h"
 #include "trace.h"
 
@@ -56,6 +57,7 @@ struct pipeline {
 	struct nat_fragments *fragments;
 	struct icmp_limiter *limiter;
 	struct trace_set *traces;
+	struct flow_cache *flows; /* NULL: every packet of every flow comes by here */
 	struct io *punt; /* NULL: what the kernel should have is dropped as DROP_PUNT */
 	uint32_t punt_rate; /* packets a second from each port, 0: no limit. Written by control */
 	/* of this turn */
@@ -67,10 +69,13 @@ struct pipeline {
 	struct arp_state arp;
 	struct bridge_state bridge;
 	struct egress egress;
+	struct repeat repeat;
 };
 
 /* Once, after the fields above are set: the rest must be zero. */
 void pipeline_init(struct pipeline *pl);
+/* First in a turn, before any table is read: see flow_begin(). */
+void pipeline_wake(struct pipeline *pl, uint64_t now_ns);
 /* A turn begins with these tables, at that time. rules may be NULL: there are none. */
 void pipeline_begin(struct pipeline *pl, const struct port_table *ports, struct fib *fib, struct rules *rules,
 		    uint64_t now_ns);
@@ -80,6 +85,8 @@ void pipeline_packets(struct pipeline *pl, struct vector *v);
 void pipeline_announce(struct pipeline *pl, uint16_t port);
 /* Timers of the neighbour table and the FDB, then everything queued leaves. */
 void pipeline_end(struct pipeline *pl);
+/* What left has been transmitted: from now on its like may be repeated without coming here. */
+void pipeline_sent(struct pipeline *pl);
 /* When a turn is needed although nothing arrives; UINT64_MAX: never. */
 uint64_t pipeline_next(const struct pipeline *pl);
 

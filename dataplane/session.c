@@ -244,11 +244,18 @@ static void mapping_unlink(struct session_table *table, uint32_t i)
 		mapping_end(table->mappings, s->mapping);
 }
 
+static void tell(struct session_table *table, const struct entry *e, bool ended)
+{
+	if (unlikely(e->session.tcp_seen & SEEN_QUOTED))
+		table->watch.told(table->watch.arg, &e->session, ended);
+}
+
 /* Takes an entry out of everything it is in; that it is no longer LIVE is the caller's. */
 static void entry_unlink(struct session_table *table, struct entry *e)
 {
 	uint32_t i = (uint32_t)(e - table->entries);
 
+	tell(table, e, true);
 	tuple_unlink(table, i, SESSION_ORIGINAL);
 	tuple_unlink(table, i, SESSION_REPLY);
 	if (!(e->session.tcp_seen & SEEN_CONFIRMED))
@@ -521,6 +528,8 @@ static void become(struct session_table *table, struct entry *e, enum session_st
 		list_remove(table->entries, BY_AGE, &table->oldest, i);
 	else if (was && !is)
 		list_append(table->entries, BY_AGE, &table->oldest, i);
+	if (s->state != state)
+		tell(table, e, false);
 	store_shared(&s->state, (uint8_t)state);
 	store_shared(&s->tcp_seen, seen);
 }
@@ -541,10 +550,46 @@ void session_note(struct session_table *table, struct session *s, enum session_d
 		state = tcp_follow(state, &seen, direction == SESSION_REPLY, tcp_flags);
 	} else if (direction == SESSION_REPLY) {
 		state = SESSION_ESTABLISHED;
-		seen = SEEN_CONFIRMED;
+		seen |= SEEN_CONFIRMED;
 	}
 	if (unlikely(state != s->state || seen != s->tcp_seen))
 		become(table, e, state, seen);
+	uint64_t expires_ns = later(at_ns, timeout_of(table, s));
+	if (unlikely(expires_ns < s->expires_ns))
+		sweep_by(table, expires_ns);
+	store_shared(&s->expires_ns, expires_ns);
+}
+
+void session_set_watch(struct session_table *table, const struct session_watch *watch)
+{
+	table->watch = *watch;
+}
+
+bool session_quote(struct session_table *table, struct session *s)
+{
+	if (!table->watch.told || !is_live((struct entry *)s))
+		return false;
+	store_shared(&s->tcp_seen, (uint8_t)(s->tcp_seen | SEEN_QUOTED));
+	return true;
+}
+
+uint64_t session_left(const struct session_table *table, const struct session *s)
+{
+	uint64_t at_ns = last_clock(table);
+
+	return s->expires_ns > at_ns ? s->expires_ns - at_ns : 0;
+}
+
+void session_note_repeated(struct session_table *table, struct session *s,
+			   enum session_direction direction, uint32_t packets, uint32_t bytes,
+			   uint64_t now_ns)
+{
+	uint64_t at_ns = worker_clock(table, now_ns);
+
+	if (unlikely(!is_live((struct entry *)s)))
+		return;
+	count_add(&s->packets[direction], packets);
+	count_add(&s->bytes[direction], bytes);
 	uint64_t expires_ns = later(at_ns, timeout_of(table, s));
 	if (unlikely(expires_ns < s->expires_ns))
 		sweep_by(table, expires_ns);

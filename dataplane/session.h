@@ -121,6 +121,25 @@ void session_note(struct session_table *table, struct session *s, enum session_d
 		  uint32_t len, uint64_t now_ns);
 
 /*
+ * Somebody repeats what is decided for a session without asking here (flow.h), and so wants to
+ * know when that is over. Set before the first session is opened.
+ */
+struct session_watch {
+	/* The worker's: a quoted session is in another state now, or ends; then s goes. */
+	void (*told)(void *arg, const struct session *s, bool ended);
+	void *arg;
+	uint32_t *changes; /* one is added when control has ended sessions, or moved the clock */
+};
+void session_set_watch(struct session_table *table, const struct session_watch *watch);
+/* From now on s is quoted; false: it is over. */
+bool session_quote(struct session_table *table, struct session *s);
+/* Time until it expires, if no packet comes. */
+uint64_t session_left(const struct session_table *table, const struct session *s);
+/* Packets went by, which a state they leave as it is was repeated for: counters and expiry. */
+void session_note_repeated(struct session_table *table, struct session *s, enum session_direction direction,
+			   uint32_t packets, uint32_t bytes, uint64_t now_ns);
+
+/*
  * Forgets what has expired, a slice per call; as fdb_age(). To be called between turns: it ends
  * the validity of every struct session * given out, so that memory can be used again.
  */

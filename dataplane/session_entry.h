@@ -62,6 +62,7 @@ struct session_table {
 	uint32_t oldest;					/* BY_AGE */
 	uint32_t n_hosts_used, host_first_free;
 	struct session_counts counts;
+	struct session_watch watch; /* constant once sessions are opened */
 	struct session_config config cache_aligned; /* control's: times and host_max */
 	uint64_t offset_ns;
 	uint32_t killed; /* both parties', like n_killed */

@@ -13,7 +13,7 @@
 
 enum { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_ACK = 16 }; /* RFC 9293 3.1 */
 
-/* session.tcp_seen; of other protocols only CONFIRMED. */
+/* session.tcp_seen; of other protocols only CONFIRMED and QUOTED. */
 enum {
 	SEEN_SYN = 1 << 0,	 /* of the original direction, as its first segment */
 	SEEN_SYN_REPLY = 1 << 1, /* with ACK or, opened from both sides (RFC 5382 REQ-2), without */
@@ -21,6 +21,7 @@ enum {
 	SEEN_FIN = 1 << 3,
 	SEEN_FIN_REPLY = 1 << 4,
 	SEEN_CONFIRMED = 1 << 5, /* it has been ESTABLISHED */
+	SEEN_QUOTED = 1 << 6,	 /* by whoever watches; of all protocols */
 };
 
 static inline bool tcp_is_closed(uint8_t seen)
@@ -48,7 +49,7 @@ static inline enum session_state tcp_follow(enum session_state state, uint8_t *s
 	if (tcp_is_closed(*seen)) {
 		if (!first || reply)
 			return SESSION_TRANSITORY;
-		*seen = 0; /* the same endpoints begin anew */
+		*seen &= SEEN_QUOTED; /* the same endpoints begin anew */
 		state = SESSION_NEW;
 	}
 	if (!reply && !(*seen & (SEEN_SYN | SEEN_MIDDLE)))

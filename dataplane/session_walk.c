@@ -33,6 +33,8 @@ void session_advance(struct session_table *table, uint64_t by_ns)
 
 	offset_ns = min_u64(later(offset_ns, by_ns), CLOCK_MAX_NS);
 	store_shared(&table->offset_ns, offset_ns);
+	if (table->watch.changes)
+		__atomic_fetch_add(table->watch.changes, 1, __ATOMIC_ACQ_REL);
 }
 
 /* -- sessions ---------------------------------------------------------------------------- */
@@ -110,6 +112,8 @@ unsigned session_flush(struct session_table *table, bool (*match)(const struct s
 		if (life && at_ns < s.expires_ns && match(&s, arg))
 			n += kill_entry(table, i, life);
 	}
+	if (n && table->watch.changes)
+		__atomic_fetch_add(table->watch.changes, 1, __ATOMIC_ACQ_REL);
 	return n;
 }
 

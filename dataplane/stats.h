@@ -21,6 +21,8 @@ struct port_stats {
 	uint64_t burst_calls, burst_packets, burst_errors; /* by the burst lane */
 	uint64_t burst_slow;           /* of burst_calls: took more than 5 ms */
 	uint64_t burst_lost;           /* of burst_packets: the far end's ring was full, or it has no NAPI */
+	uint64_t flow_packets;         /* of tx_packets: repeated by the flow cache */
+	uint64_t flow_lost;            /* of these: the far end's ring was full, or it has no NAPI */
 	uint64_t gso_calls, gso_packets, gso_errors; /* by the GSO lane; a packet is a segment */
 	uint64_t tx_again, tx_busy, tx_nobufs, tx_netdown, tx_error; /* what they answered */
 	uint64_t rx_ring_full, rx_fill_empty; /* lost before us, as the socket counts them */

@@ -106,10 +106,12 @@ static void announce(struct worker *w)
 /* Reads, carries and sends once; returns how many packets came in. */
 static unsigned turn(struct worker *w)
 {
-	const struct port_table *ports = epoch_read(&w->ports);
+	uint64_t now = now_ns();
 	unsigned n = 0;
 
-	pipeline_begin(&w->pipeline, ports, epoch_read(&w->fib), epoch_read(&w->rules), now_ns());
+	pipeline_wake(&w->pipeline, now);
+	const struct port_table *ports = epoch_read(&w->ports);
+	pipeline_begin(&w->pipeline, ports, epoch_read(&w->fib), epoch_read(&w->rules), now);
 	if (w->punt)
 		punt_lane_ports(w->punt, ports);
 	for (unsigned i = 0; i < ports->n_ports; i++)
@@ -121,6 +123,10 @@ static unsigned turn(struct worker *w)
 	for (unsigned i = 0; i < ports->n_ports; i++)
 		if (ports->ports[i] && ports->ports[i]->io)
 			io_turn(ports->ports[i]->io);
+	for (unsigned i = 0; i < ports->n_ports; i++)
+		if (ports->ports[i] && ports->ports[i]->io)
+			io_done(ports->ports[i]->io);
+	pipeline_sent(&w->pipeline);
 	count_add(&w->stats->turns, 1);
 	return n;
 }
@@ -239,8 +245,17 @@ static int allocate(struct worker *w, const struct worker_config *config)
 	w->ports = port_table_new(0);
 	w->fib = fib_new(NULL, 0);
 	w->fds = calloc(POLL_MAX, sizeof(*w->fds));
-	w->pipeline.neigh = neigh_new(&config->neigh);
-	w->pipeline.fdb = fdb_new(&config->fdb);
+	struct neigh_config neigh = config->neigh;
+	struct fdb_config fdb = config->fdb;
+	if (config->flow) {
+		struct flow_config flow = flow_lane_config(config->flow);
+		w->pipeline.flows = flow_new(&flow);
+		if (!w->pipeline.flows)
+			return -ENOMEM;
+		neigh.changes = fdb.changes = flow_changes(w->pipeline.flows);
+	}
+	w->pipeline.neigh = neigh_new(&neigh);
+	w->pipeline.fdb = fdb_new(&fdb);
 	w->pipeline.sessions = session_new(&config->sessions);
 	w->pipeline.fragments = nat_fragments_new(config->secret);
 	w->pipeline.limiter = icmp_limiter_new(config->secret);
@@ -304,6 +319,7 @@ void worker_stop(struct worker *w)
 	}
 	punt_lane_close(w->punt);
 	icmp_limiter_free(w->pipeline.limiter);
+	flow_free(w->pipeline.flows);
 	neigh_free(w->pipeline.neigh);
 	fdb_free(w->pipeline.fdb);
 	session_free(w->pipeline.sessions);
@@ -335,14 +351,64 @@ static void wait_for_turn(struct worker *w)
 	}
 }
 
+void worker_settle(struct worker *w)
+{
+	struct flow_counts counts;
+
+	if (!w->pipeline.flows)
+		return;
+	flow_counts(w->pipeline.flows, &counts);
+	if (!counts.used)
+		return;
+	uint32_t asked = flow_settle(w->pipeline.flows);
+	for (unsigned i = 0; i < TURN_WAITS && !flow_is_settled(w->pipeline.flows, asked); i++) {
+		worker_wake(w);
+		usleep(TURN_WAIT_US);
+	}
+}
+
+/*
+ * Around a change of tables: what was repeated by the old ones is accounted for while they are
+ * there, and nothing is armed until the new ones are.
+ */
+static void hold_flows(struct worker *w)
+{
+	if (!w->pipeline.flows)
+		return;
+	flow_hold(w->pipeline.flows);
+	flow_change(w->pipeline.flows);
+	worker_settle(w);
+}
+
+static void release_flows(struct worker *w)
+{
+	if (w->pipeline.flows)
+		flow_release(w->pipeline.flows);
+}
+
+/* A member takes and sends routed frames under its bridge's MAC. */
+static void set_macs(struct worker *w, const struct port_table *ports)
+{
+	for (unsigned i = 0; w->pipeline.flows && i < ports->n_ports; i++) {
+		const struct port *port = ports->ports[i];
+		const struct port *leg = port ? port_get(ports, port->bridge) : NULL;
+		if (port)
+			flow_set_mac(w->pipeline.flows, (uint16_t)i, leg ? leg->mac : port->mac);
+	}
+}
+
 void worker_publish(struct worker *w, struct port_table *ports, struct fib *fib)
 {
+	hold_flows(w);
 	if (ports)
 		epoch_publish(&w->ports, ports);
 	if (fib)
 		epoch_publish(&w->fib, fib);
 	worker_wake(w); /* a sleeping worker polls the old sockets */
 	epoch_wait();
+	if (ports)
+		set_macs(w, ports);
+	release_flows(w);
 	if (ports)
 		wait_for_turn(w);
 }
@@ -358,9 +424,12 @@ void worker_set(struct worker *w, const struct worker_settings *settings)
 
 struct rules *worker_publish_rules(struct worker *w, struct rules *rules)
 {
+	hold_flows(w);
 	struct rules *old = epoch_publish(&w->rules, rules);
-
 	epoch_wait();
+	if (w->pipeline.flows)
+		flow_set_by_tuple(w->pipeline.flows, rules);
+	release_flows(w);
 	return old;
 }
 
@@ -403,6 +472,8 @@ struct session_table *worker_sessions(struct worker *w) { return w->pipeline.ses
 struct rules *worker_rules(struct worker *w) { return w->rules; }
 
 struct fdb *worker_fdb(struct worker *w) { return w->pipeline.fdb; }
+
+struct flow_cache *worker_flows(struct worker *w) { return w->pipeline.flows; }
 
 const struct bridge_state *worker_bridge(struct worker *w) { return &w->pipeline.bridge; }
 

@@ -45,6 +45,7 @@ struct worker_config {
 	struct session_config sessions;
 	uint8_t secret[16];  /* for the ICMP limiter's hash */
 	struct worker_settings settings;
+	const struct flow_lane *flow; /* NULL: no flow cache */
 };
 
 struct worker;
@@ -78,6 +79,9 @@ struct frame_pool *worker_pool(struct worker *worker); /* for xsk_config only */
 struct stats *worker_stats(struct worker *worker);     /* read with load_shared() */
 struct neigh_table *worker_neigh(struct worker *worker);
 struct fdb *worker_fdb(struct worker *worker);
+struct flow_cache *worker_flows(struct worker *worker); /* NULL: none */
+/* Returns when everything that was repeated up to now is in the accounts; a second later at most. */
+void worker_settle(struct worker *worker);
 struct session_table *worker_sessions(struct worker *worker);
 struct rules *worker_rules(struct worker *worker); /* in force; NULL: none */
 /* What loop guard has blocked: read with load_shared(). */

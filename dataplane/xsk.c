@@ -62,6 +62,8 @@ struct xsk_queue {
 	struct xsk_socket *socket;
 	uint32_t posted; /* frames with the receiver: fill ring, kernel, RX ring */
 	uint32_t sent;   /* frames with the transmitter, not completed */
+	uint64_t n_read;
+	uint64_t lost;   /* by the kernel, on the way from the gate to here; written by control */
 	uint64_t seen_full, seen_empty, seen_dropped; /* at the last xsk_port_refresh_stats() */
 };
 
@@ -310,6 +312,7 @@ static unsigned queue_rx(struct xsk_port *port, struct xsk_queue *q, struct pack
 	if (n)
 		xsk_ring_cons__release(&q->rx, n);
 	q->posted -= n;
+	q->n_read += n;
 	/* Now, not after the turn: what arrives while these are worked on needs frames too. */
 	queue_refill(port, q);
 	return n;
@@ -423,8 +426,19 @@ static void port_turn(struct io *io)
 
 static bool port_waits(struct io *io) { return queue_unsent(&((struct xsk_port *)io)->queues[0]); }
 
+/* For the gate, which hands a flow over to the flow cache when nothing of it is on the way here. */
+static void port_done(struct io *io)
+{
+	struct xsk_port *port = (struct xsk_port *)io;
+
+	for (unsigned i = 0; i < port->n_queues; i++) {
+		struct xsk_queue *q = &port->queues[i];
+		store_release(&port->gate->bss->counters[i].done, q->n_read + load_shared(&q->lost));
+	}
+}
+
 static const struct io_ops xsk_ops = {
-	.rx = port_rx, .tx = port_tx, .turn = port_turn, .waits = port_waits,
+	.rx = port_rx, .done = port_done, .tx = port_tx, .turn = port_turn, .waits = port_waits,
 };
 
 /* -- opening and closing a port --------------------------------------------------- */
@@ -458,6 +472,26 @@ static unsigned receive_queues(const char *name)
 	return n ? min_u32(n, XSK_QUEUES_MAX) : 1;
 }
 
+/* The cache's maps in the place of the gate's own. */
+static void gate_set_flow(struct xsk_port *port, const struct xsk_config *config)
+{
+	struct flow_maps maps = flow_lane_maps(config->flow);
+	struct gate_bpf *gate = port->gate;
+
+	if (bpf_map__reuse_fd(gate->maps.flow_head, maps.head) ||
+	    bpf_map__reuse_fd(gate->maps.flow_buckets, maps.buckets) ||
+	    bpf_map__reuse_fd(gate->maps.flow_ports, maps.ports))
+		return;
+	gate->rodata->flow_mask = maps.mask;
+	gate->rodata->flow_secret[0] = maps.secret[0];
+	gate->rodata->flow_secret[1] = maps.secret[1];
+	gate->rodata->port_number = config->number;
+	gate->rodata->shared_queues = port->n_queues > 1;
+#if !defined(__x86_64__) && !defined(__i386__)
+	gate->rodata->weak_order = 1;
+#endif
+}
+
 static int gate_load(struct xsk_port *port, const struct xsk_area *area,
 		     const struct xsk_config *config, struct xsk_error *error)
 {
@@ -472,6 +506,8 @@ static int gate_load(struct xsk_port *port, const struct xsk_area *area,
 		port->gate->rodata->bridged = config->bridged;
 		port->gate->rodata->generic = !port->native;
 		bpf_map__reuse_fd(port->gate->maps.punting, area->punting_fd);
+		if (see_skb && config->flow)
+			gate_set_flow(port, config);
 		if (gate_bpf__load(port->gate) == 0)
 			return 0;
 		gate_bpf__destroy(port->gate);
@@ -630,6 +666,8 @@ bool xsk_port_is_native(const struct xsk_port *port) { return port->native; }
 
 bool xsk_port_sees_checksums(const struct xsk_port *port) { return port->gate->rodata->see_skb; }
 
+bool xsk_port_repeats(const struct xsk_port *port) { return port->gate->rodata->flow_mask; }
+
 bool xsk_port_attached(const struct xsk_port *port)
 {
 	struct bpf_link_info info = {0};
@@ -662,6 +700,7 @@ void xsk_port_gate_counts(const struct xsk_port *port, struct xsk_gate_counts *c
 		counts->taken += load_shared(&c->taken);
 		counts->passed += load_shared(&c->passed);
 		counts->no_socket += load_shared(&c->no_socket);
+		counts->lost += load_shared(&c->lost);
 	}
 }
 
@@ -676,6 +715,7 @@ void xsk_port_refresh_stats(struct xsk_port *port)
 		count_add(&port->stats->rx_ring_full, s.rx_ring_full - q->seen_full);
 		count_add(&port->stats->rx_fill_empty, s.rx_fill_ring_empty_descs - q->seen_empty);
 		count_add(&port->stats->rx_too_long, s.rx_dropped - q->seen_dropped);
+		store_shared(&q->lost, s.rx_ring_full + s.rx_dropped);
 		q->seen_dropped = s.rx_dropped;
 		q->seen_full = s.rx_ring_full;
 		q->seen_empty = s.rx_fill_ring_empty_descs;

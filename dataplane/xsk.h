@@ -17,6 +17,7 @@
 
 #include "frame.h"
 #include "io.h"
+#include "lane_flow.h"
 #include "stats.h"
 
 #define XSK_RING_MAX 2048 /* entries of a ring at most: what a turn reads */
@@ -50,6 +51,7 @@ struct xsk_config {
 	bool bridged;          /* take every frame but link-local control (01:80:c2:00:00:0x) */
 	struct frame_pool *pool;
 	struct stats *stats;
+	const struct flow_lane *flow; /* NULL: nothing is looked up in the flow cache */
 };
 
 struct xsk_port; /* its io is the first member: (struct io *)port */
@@ -66,6 +68,8 @@ void xsk_port_close(struct xsk_port *port);
 bool xsk_port_is_native(const struct xsk_port *port);
 /* True where the gate reads the checksum state from the skb: no guessing (design, decision 6). */
 bool xsk_port_sees_checksums(const struct xsk_port *port);
+/* True where the gate looks frames up in the flow cache: only if it sees that they are whole. */
+bool xsk_port_repeats(const struct xsk_port *port);
 /* False once someone else has detached or replaced our gate. A system call. */
 bool xsk_port_attached(const struct xsk_port *port);
 struct io *xsk_port_io(struct xsk_port *port);
@@ -75,7 +79,7 @@ unsigned xsk_port_room(const struct xsk_port *port);
 unsigned xsk_port_fds(const struct xsk_port *port, int *fds, unsigned max);
 
 struct xsk_gate_counts {
-	uint64_t taken, passed, no_socket; /* bpf/shared.h: struct gate_counters */
+	uint64_t taken, passed, no_socket, lost; /* bpf/shared.h: struct gate_counters */
 };
 void xsk_port_gate_counts(const struct xsk_port *port, struct xsk_gate_counts *counts);
 /* Frames the kernel dropped before us, summed over the sockets: XDP_STATISTICS. */

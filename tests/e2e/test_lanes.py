@@ -208,7 +208,7 @@ def lanes_switch_under_a_flow_and_nothing_is_lost():
     with Lab("ab") as lab:
         for host in lab.hosts:
             set_gro(lab, host, "on")
-        tsuji, switches = lab.start_tsuji(), 0
+        tsuji, switches = lab.start_tsuji(lab.router_file("lanes: {flow-cache: off}\n")), 0
         with Flow(lab, "a", "b", 200_000) as flow:
             while flow.running():
                 for lane in ("burst", "socket", "auto", "socket"):
@@ -228,7 +228,7 @@ def gro_switched_off_and_on_under_a_flow():
     with Lab("ab") as lab:
         for host in lab.hosts:
             set_gro(lab, host, "on")
-        tsuji, offs = lab.start_tsuji(lab.router_file("lanes: {transmit: burst}\n")), 0
+        tsuji, offs = lab.start_tsuji(lab.router_file("lanes: {transmit: burst, flow-cache: off}\n")), 0
         with Flow(lab, "a", "b", 200_000) as flow:
             while flow.running():
                 set_gro(lab, "b", "off")
@@ -253,7 +253,7 @@ def gro_switched_off_and_on_under_a_flow():
 def hosts_with_and_without_gro_in_one_lab():
     with Lab("abc") as lab:
         set_gro(lab, "b", "on")
-        tsuji = lab.start_tsuji(lab.router_file("lanes: {transmit: burst}\n"))
+        tsuji = lab.start_tsuji(lab.router_file("lanes: {transmit: burst, flow-cache: off}\n"))
         assert {p: row["lane"] for p, row in ports(lab).items()} == \
             {"r0": "socket", "r1": "burst", "r2": "socket"}
         for sender, receiver in ("ab", "ba", "ac", "cb"):
@@ -283,7 +283,7 @@ def a_stuck_receiver_holds_up_nobody_else():
         with Lab("abc") as lab:
             for host in lab.hosts:
                 set_gro(lab, host, "on")
-            tsuji = lab.start_tsuji(lab.router_file(f"lanes: {{transmit: {lane}}}\n"))
+            tsuji = lab.start_tsuji(lab.router_file(f"lanes: {{transmit: {lane}, flow-cache: off}}\n"))
             lab.must("a", "ping -c 1 -W 2 192.168.0.2")
             free = tsuji.show("stats")[0]["frames_free"]
             with inside(lab.b.namespace):
@@ -399,7 +399,8 @@ def settings_are_listed_changed_and_brought_back_by_a_reload():
         def values():
             return {r["name"]: r["value"] for r in json.loads(tsuji.must("-j set"))}
         assert values() == {"lanes.transmit": "socket", "lanes.burst-min": "7", "lanes.gso": "on",
-                            "lanes.far-end": "leave", "lanes.punt-rate": "100000",
+                            "lanes.flow-cache": "on", "lanes.far-end": "leave",
+                            "lanes.punt-rate": "100000",
                             "lanes.read-depth": "2048", "lanes.spin": "50", "lanes.busy-poll": "off"}
         assert ports(lab)["r0"]["lane"] == "socket"
         tsuji.must("set lanes.transmit burst")
@@ -421,7 +422,7 @@ def grown(lab, counter, moment):
 @test
 def the_worker_sleeps_as_it_is_told():
     with Lab("ab") as lab:
-        tsuji = lab.start_tsuji(lab.router_file("lanes: {busy-poll: on}\n"))
+        tsuji = lab.start_tsuji(lab.router_file("lanes: {busy-poll: on, flow-cache: off}\n"))
         lab.must("a", "ping -c 1 -W 2 192.168.0.2")
         sleeps = lambda moment: grown(lab, "sleeps", moment)
         pings = lambda: lab.must("a", "ping -c 20 -i 0.01 -W 2 192.168.0.2")
@@ -484,7 +485,7 @@ def a_burst_lane_that_lost_its_place_rests_and_gets_it_back():
         raise Skip("needs bpftool to detach the program")
     with Lab("ab") as lab:
         set_gro(lab, "b", "on")
-        tsuji = lab.start_tsuji(lab.router_file("lanes: {transmit: burst}\n"))
+        tsuji = lab.start_tsuji(lab.router_file("lanes: {transmit: burst, flow-cache: off}\n"))
         link = burst_link(tsuji)
         must(f"bpftool link detach id {link}")
         assert burst_link(tsuji) is None
@@ -510,7 +511,7 @@ def a_burst_lane_that_lost_its_place_rests_and_gets_it_back():
 @test
 def a_turn_reads_as_deep_as_it_is_told():
     with Lab("ab") as lab:
-        tsuji = lab.start_tsuji(lab.router_file("lanes: {read-depth: 1}\n"))
+        tsuji = lab.start_tsuji(lab.router_file("lanes: {read-depth: 1, flow-cache: off}\n"))
         turns = tsuji.show("stats")[0]["turns"]
         with Flow(lab, "a", "b", 5000) as flow:
             pass

@@ -11,6 +11,10 @@ differences.md, and each entry must be needed.
 Hosts answer what reaches them, so a case can go different ways: where a datagram does not
 come through, its answer is not sent.
 
+By the flow cache: before each datagram of UDP, and each segment of TCP in the midst of a
+connection, two others like it have gone the same way, so that the case's own meets what XDP
+repeats.
+
 Fields that may differ, and only where named here:
     identification    of datagrams that the router makes itself, and the checksum over it
     chosen ports      in cases that make the router choose one (nat_corpus.py: ports): the
@@ -25,10 +29,11 @@ import struct
 import frames
 import nat_corpus
 from lib import KERNEL_ROUTER, ROOT, Lab, main, must, test
-from test_differential import HERE, QUIET, Wire, compare, differences
+from test_differential import HERE, QUIET, Wire, compare, differences, repeated
 
 BEHIND = {"a": "10.1.0.0/16", "b": "10.2.0.0/16", "c": "10.3.0.0/16"}
 OWN_TTL = 64 # of what the router makes itself; the rest has lost one on its way
+REPEATED_LEAST = 300 # packets of cases that the flow cache has repeated
 CHECKSUM = {frames.ICMP: 2, frames.UDP: 6, frames.TCP: 16} # where in the header
 
 
@@ -38,12 +43,15 @@ class Player(Wire):
     def play(self, case, side):
         seen = {name: [] for name in self.taps}
         last = {}
-        for kind, *arguments in case.steps:
+        for at, (kind, *arguments) in enumerate(case.steps):
             before = {name: len(arrived) for name, arrived in seen.items()}
             if kind == "router":
                 side.reload()
                 continue
-            self.send(kind, arguments, last)
+            host, some = self.frames_of(kind, arguments, last)
+            side.begin(self, host, some, at)
+            for frame in some:
+                self.taps[host].send(frame)
             self.settle(seen)
             self.confirm_unicast(seen)
             for name, arrived in seen.items():
@@ -52,12 +60,12 @@ class Player(Wire):
         return {name: [normalise(f, case.ports, chosen) for f in arrived]
                 for name, arrived in seen.items()}
 
-    def send(self, kind, arguments, last):
+    @staticmethod
+    def frames_of(kind, arguments, last):
         host, what = arguments
         if kind == "answer":
             what = what(last[host]) if host in last else []
-        for frame in [what] if isinstance(what, bytes) else what:
-            self.taps[host].send(frame)
+        return host, [what] if isinstance(what, bytes) else what
 
 
 def normalise(frame, known, chosen):
@@ -125,7 +133,14 @@ def configure_kernel(lab):
                          f"ipv4/conf/{lab.c.port}/send_redirects": 0})
 
 
-class KernelSide:
+class Side:
+    """Who translates."""
+
+    def begin(self, player, host, some, step):
+        """These frames from that host come next."""
+
+
+class KernelSide(Side):
     name = "kernel"
 
     def __init__(self, lab):
@@ -140,19 +155,58 @@ class KernelSide:
         self.lab.must("router", ["nft", "-f", str(self.rules)])
 
 
-class TsujiSide:
+class TsujiSide(Side):
     """tsuji beside a kernel that has the same addresses, so that what is for the router
     itself is answered by the same kernel."""
     name = "tsuji"
+    lanes = "lanes: {transmit: socket, flow-cache: off}\n"
 
     def __init__(self, lab):
         self.lab = lab
         configure_kernel(lab)
         lab.set(lab.router, {**KERNEL_ROUTER, "ipv4/ip_forward": 0})
-        lab.start_tsuji(router_file(lab))
+        lab.start_tsuji(router_file(lab) + self.lanes)
 
     def reload(self):
         self.lab.tsuji.must("reload")
+
+
+class FlowSide(TsujiSide):
+    """tsuji, which repeats in XDP what it has decided before."""
+    lanes = "lanes: {transmit: burst, flow-cache: on}\n"
+
+    def __init__(self, lab):
+        for host in lab.hosts: # NAPI at the far ends, without which nothing is repeated
+            lab.must(host, "ethtool -K eth0 gro on")
+        super().__init__(lab)
+        self.flows = 0
+
+    def begin(self, player, host, some, step):
+        like = [like_it(frame, step) for frame in some]
+        if len(like) != 1 or not like[0]:
+            return
+        self.flows += 1
+        for _ in range(2): # the second packet of a flow arms it
+            player.taps[host].send(like[0])
+        player.settle({name: [] for name in player.taps})
+
+
+def like_it(frame, step):
+    """A good frame of the same session, which leaves it in its state; None: there is none."""
+    if not frames.is_ip4(frame) or frame[14] != 0x45 or frame[20:22] not in (b"\0\0", b"\x40\0") \
+            or len(frame) < 54 - 12 * (frame[23] == frames.UDP):
+        return None
+    src, dst = frame[26:30], frame[30:34]
+    ports = dict(zip(("sport", "dport"), struct.unpack("!HH", frame[34:38])))
+    if frame[23] == frames.UDP:
+        body = frames.udp(src, dst, **ports)
+    elif frame[23] == frames.TCP and step > 2 and frame[47] & 0x17 == frames.TCP_ACK:
+        seq, ack = struct.unpack("!II", frame[38:46])
+        body = frames.tcp(src, dst, seq=seq, ack=ack, flags=frames.TCP_ACK, **ports)
+    else:
+        return None
+    return frame[:14] + frames.ip4(src, dst, frame[23], body)
+
 
 
 def router_file(lab):
@@ -179,6 +233,8 @@ def play_all(make_side):
                 results[case.name] = player.play(case, side)
             except AssertionError as error:
                 raise AssertionError(f"{side.name}, {case.name}: {error}") from error
+        if lab.tsuji:
+            side.repeated = repeated(lab.tsuji)
         return results
 
 
@@ -211,6 +267,15 @@ def nft_without_a_rule_is_noticed():
 @test
 def tsuji_does_what_nft_does():
     compare(kernel_results(), play_all(TsujiSide), "nat")
+
+
+@test
+def tsuji_by_the_flow_cache_does_what_nft_does():
+    sides = []
+    other = play_all(lambda lab: sides.append(FlowSide(lab)) or sides[0])
+    print(f"    {sides[0].flows} flows armed, {sides[0].repeated} packets repeated")
+    assert sides[0].repeated > REPEATED_LEAST, sides[0].repeated
+    compare(kernel_results(), other, "nat")
 
 
 @test

@@ -42,6 +42,9 @@ static void each_setting_changes_itself_only(void **state)
 	assert_int_equal(lanes.transmit, TRANSMIT_BURST);
 	assert_int_equal(lanes.burst_min, 2048);
 	assert_true(lanes.flow_cache);
+	assert_true(settings_set(&lanes, "lanes.flow-cache", "off", &complaint));
+	assert_false(lanes.flow_cache);
+	assert_int_equal(lanes.burst_min, 2048);
 	assert_true(settings_set(&lanes, "lanes.burst-min", "auto", &complaint));
 	assert_int_equal(lanes.burst_min, BURST_MIN_AUTO);
 }
@@ -99,6 +102,7 @@ static void rows_tell_values_and_what_is_accepted(void **state)
 		"\"auto|socket|burst\"},"
 		"{\"name\":\"lanes.burst-min\",\"value\":\"40\",\"now\":\"40\",\"accepts\":\"auto|1-2048\"},"
 		"{\"name\":\"lanes.gso\",\"value\":\"off\",\"now\":\"off\",\"accepts\":\"off|on\"},"
+		"{\"name\":\"lanes.flow-cache\",\"value\":\"on\",\"now\":\"on\",\"accepts\":\"off|on\"},"
 		"{\"name\":\"lanes.far-end\",\"value\":\"leave\",\"now\":\"leave\",\"accepts\":\"leave|prepare\"},"
 		"{\"name\":\"lanes.punt-rate\",\"value\":\"unlimited\",\"now\":\"unlimited\",\"accepts\":"
 		"\"unlimited|0-1000000\"},"

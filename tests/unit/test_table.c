@@ -83,12 +83,13 @@ static void port_with_statistics_shows_its_lanes(void **state)
 	expect(ports_with_statistics,
 	       "[{\"name\":\"r0\",\"state\":\"up\",\"mtu\":1500,\"lane\":\"burst\","
 	       "\"lane_reason\":null,\"far_end\":\"host2:eth0\",\"far_end_prepared\":true,"
-	       "\"socket_packets\":3,\"tx_kicks\":2,\"burst_packets\":1000,\"burst_calls\":10}]",
-	       "r0: up mtu 1500 lane burst\n"
+	       "\"flow_cache\":true,\"socket_packets\":3,\"tx_kicks\":2,\"burst_packets\":1000,"
+	       "\"burst_calls\":10,\"flow_packets\":7}]",
+	       "r0: up mtu 1500 lane burst flow-cache on\n"
 	       "    far end host2:eth0: GRO switched on by tsuji, off again at exit\n"
 	       "    socket lane 3 packets in 2 calls, 2 each; burst lane 1000 packets in 10 calls, "
-	       "100 each\n"
-	       "    socket_packets 3  tx_kicks 2  burst_packets 1000  burst_calls 10\n");
+	       "100 each; flow cache 7 packets\n"
+	       "    socket_packets 3  tx_kicks 2  burst_packets 1000  burst_calls 10  flow_packets 7\n");
 }
 
 static void port_that_may_not_burst_says_why(void **state)

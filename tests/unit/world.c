@@ -145,17 +145,41 @@ static struct fib *make_fib(void)
 	return fib_new(routes, ARRAY_SIZE(routes));
 }
 
-struct world *world_new(bool remember)
+/* Its memory is the world's, which no gate sees. */
+static struct flow_cache *add_flows(struct world *w)
+{
+	w->flow_buckets = must(calloc(WORLD_BUCKETS, sizeof(*w->flow_buckets)));
+	const struct flow_config flows = {
+		.head = &w->flow_head,
+		.buckets = w->flow_buckets,
+		.n_buckets = WORLD_BUCKETS,
+		.secret = {1, 2},
+	};
+	return must(flow_new(&flows));
+}
+
+/* As control does it once the gates are there. */
+static void serve_ports(struct world *w)
+{
+	for (uint16_t i = 0; i < WORLD_PORTS; i++) {
+		uint16_t owner = w->ports[i].bridge != PORT_NONE ? w->ports[i].bridge : i;
+		flow_set_mac(w->pipeline.flows, i, w->ports[owner].mac);
+		if (i != WORLD_LEG)
+			flow_set_port(w->pipeline.flows, i, true, true);
+	}
+}
+
+static struct world *make(bool remember, bool with_flows)
 {
 	static const uint8_t secret[16] = "sixteen secrets";
-	const struct neigh_config neigh = {
+	struct neigh_config neigh = {
 		.capacity = 256,
 		.port_max = 128,
 		.queue_max = 8,
 		.held_max = 32,
 	};
 	const struct session_config sessions = {.capacity = 1024};
-	const struct fdb_config fdb = {.capacity = 1024, .port_max = 512};
+	struct fdb_config fdb = {.capacity = 1024, .port_max = 512};
 	struct world *w = must(calloc(1, sizeof(*w)));
 	void *memory = must(aligned_alloc(4096, (size_t)WORLD_FRAMES * WORLD_FRAME_SIZE));
 
@@ -170,6 +194,10 @@ struct world *world_new(bool remember)
 	add_port(w, 0, "r0", "192.168.1.1", 24, 1500, false);
 	add_port(w, 1, "r1", "192.168.0.1", 24, 1400, false);
 	add_port(w, 2, "r2", "10.0.0.1", 30, 1500, true);
+	if (with_flows) {
+		w->pipeline.flows = add_flows(w);
+		neigh.changes = fdb.changes = flow_changes(w->pipeline.flows);
+	}
 	w->pipeline.fdb = must(fdb_new(&fdb));
 	w->pipeline.sessions = must(session_new(&sessions));
 	w->pipeline.fragments = must(nat_fragments_new(secret));
@@ -182,7 +210,19 @@ struct world *world_new(bool remember)
 	w->pipeline.traces = must(trace_set_new());
 	w->pipeline.punt = &w->kernel.io;
 	pipeline_init(&w->pipeline);
+	if (with_flows)
+		serve_ports(w);
 	return w;
+}
+
+struct world *world_new(bool remember)
+{
+	return make(remember, false);
+}
+
+struct world *world_new_with_flows(bool remember)
+{
+	return make(remember, true);
 }
 
 void world_free(struct world *w)
@@ -192,6 +232,8 @@ void world_free(struct world *w)
 		free(w->wires[i].sent);
 	}
 	free(w->kernel.sent);
+	flow_free(w->pipeline.flows);
+	free(w->flow_buckets);
 	neigh_free(w->pipeline.neigh);
 	fdb_free(w->pipeline.fdb);
 	session_free(w->pipeline.sessions);
@@ -222,6 +264,7 @@ bool world_arrive(struct world *w, unsigned port, const void *bytes, uint32_t le
 
 void world_turn(struct world *w)
 {
+	pipeline_wake(&w->pipeline, w->now_ns);
 	pipeline_begin(&w->pipeline, w->table, w->fib, w->rules, w->now_ns);
 	for (unsigned i = 0; i < WORLD_PORTS; i++) {
 		struct vector v;
@@ -229,6 +272,7 @@ void world_turn(struct world *w)
 			pipeline_packets(&w->pipeline, &v);
 	}
 	pipeline_end(&w->pipeline);
+	pipeline_sent(&w->pipeline);
 }
 
 void world_forget(struct world *w)

@@ -22,6 +22,7 @@
 #define WORLD_LOG 4096 /* frames a wire remembers */
 #define WORLD_PORTS 7
 #define WORLD_LEG 3 /* br0: members 4, 5 and 6 */
+#define WORLD_BUCKETS 4096 /* of the flow cache */
 
 struct world_frame {
 	uint32_t len;
@@ -47,11 +48,15 @@ struct world {
 	struct fib *fib;
 	struct rules *rules; /* NULL until a test sets some */
 	struct world_wire wires[WORLD_PORTS], kernel; /* the leg's stays empty */
+	struct flow_head flow_head;                   /* of the flow cache, if there is one */
+	struct flow_bucket *flow_buckets;
 	uint64_t now_ns;
 };
 
 /* remember: wires keep copies of what was sent. Fails the program when there is no memory. */
 struct world *world_new(bool remember);
+/* The same with a flow cache that serves all ports but the leg. */
+struct world *world_new_with_flows(bool remember);
 void world_free(struct world *w);
 /* A frame arrives on a port with these packet flags; false: no frame left. */
 bool world_arrive(struct world *w, unsigned port, const void *bytes, uint32_t len, uint8_t flags);
