@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * burst - sends many frames out of one port in one system call.
+ * burst - many frames in one system call: out of one port, or into the kernel's own stack
+ * as if they had just arrived on one.
  *
  * User space writes a list of frames and runs this program once for each of them
  * (BPF_PROG_RUN with live frames): it copies the frame out of the UMEM, which is a BPF
- * array map, into the page the kernel offers, and redirects that to the port.
+ * array map, into the page the kernel offers, and redirects that to the port, or passes it.
+ *
+ * What it passes is received when the whole batch has been run. Where the gate of the port is
+ * attached in generic mode, each frame meets it then, on this CPU and before anything else
+ * can: the mark tells the gate how many it has to let by.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -28,16 +33,34 @@ struct {
 	__type(value, __u32);
 } ports SEC(".maps");
 
+struct { /* shared with the gates: frames on their way from here to the stack */
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} punting SEC(".maps");
+
 const volatile __u32 frame_size = 2048;
 
 struct burst_entry entries[BURST_MAX];
-__u32 port;
+__u32 port; /* or BURST_STACK */
 __u32 next;
+
+/* The n'th frame of a run. A batch begins anew: what an earlier one left marked was lost. */
+static __always_inline int pass(__u32 n)
+{
+	__u32 zero = 0, *mark = bpf_map_lookup_elem(&punting, &zero);
+
+	if (mark)
+		*mark = (n & (BURST_BATCH - 1) ? *mark : 0) + 1;
+	return XDP_PASS;
+}
 
 SEC("xdp")
 int burst(struct xdp_md *ctx)
 {
-	struct burst_entry *e = &entries[next++ & BURST_MASK];
+	__u32 n = next++;
+	struct burst_entry *e = &entries[n & BURST_MASK];
 	__u32 number = e->frame, offset = e->offset & (BURST_OFFSET_MAX - 1), len = e->len;
 	__u8 *frame = bpf_map_lookup_elem(&frames, &number);
 
@@ -47,6 +70,8 @@ int burst(struct xdp_md *ctx)
 		return XDP_DROP;
 	if (bpf_xdp_store_bytes(ctx, 0, frame + offset, len))
 		return XDP_DROP;
+	if (port == BURST_STACK)
+		return pass(n);
 	return bpf_redirect_map(&ports, port, XDP_DROP);
 }
 

@@ -65,7 +65,7 @@ struct {
 	__type(value, __u32);
 } sockets SEC(".maps");
 
-struct { /* punt.bpf.c marks what it sends to the stack */
+struct { /* how many frames burst.bpf.c or punt.bpf.c is sending to the stack */
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
@@ -157,7 +157,7 @@ static __always_inline int is_punted(void)
 
 	if (!mark || !*mark)
 		return 0;
-	*mark = 0;
+	*mark -= 1;
 	return 1;
 }
 

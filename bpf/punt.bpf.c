@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * punt - hands a frame to the kernel's own stack as if it had just arrived on a port.
+ * punt - hands a frame to the kernel's own stack as if it had just arrived on a port: one that
+ * comes alone, or all of them where burst.bpf.c cannot be had.
  *
  * User space runs it over a frame with BPF_PROG_RUN and live frames (kernel 5.18): what
  * the program passes, the kernel takes as received on ctx->ingress_ifindex.
@@ -11,7 +12,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
-struct { /* shared with the gates: 1 while a frame is on its way from here to the stack */
+struct { /* shared with the gates: frames on their way from here to the stack */
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);

@@ -38,7 +38,10 @@ struct gate_meta {
 };
 
 #define BURST_MAX 2048       /* frames of one burst: a power of two */
-#define BURST_PORTS 256      /* ports, by number */
+#define BURST_BATCH 64       /* frames at once: more overflow a veth's ring between two NAPI polls */
+#define BURST_PORTS 257      /* ports, by number; the last is none of them: */
+#define BURST_TRIAL 256      /* a veth on which the lanes are tried (lane_trial.c) */
+#define BURST_STACK 0xffffffff /* in place of a port: the kernel's own stack */
 #define BURST_OFFSET_MAX 512 /* a frame's data begins below this offset in its chunk */
 #define BURST_FIRST_LEN 64   /* bytes of a page before the program sets its length */
 

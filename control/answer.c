@@ -553,7 +553,7 @@ static json_t *set_now(struct router *router, json_t *arguments, struct complain
 		log_info("set %s %s", name, value);
 		router_set_lanes(router, &lanes);
 	}
-	rows = settings_rows(&lanes);
+	rows = settings_rows(&lanes, router_break_even(router));
 	select_rows(rows, "name", name);
 	return rows;
 }

@@ -25,13 +25,18 @@ static const char *const file_keys[] = {
 	NULL,
 };
 
-enum { LANE_TRANSMIT, LANE_BURST_MIN, LANE_GSO, LANE_FLOW_CACHE, LANE_FAR_END, N_LANE_KEYS };
+enum { LANE_TRANSMIT, LANE_BURST_MIN, LANE_GSO, LANE_FLOW_CACHE, LANE_FAR_END,
+       LANE_PUNT_RATE, LANE_READ_DEPTH, LANE_SPIN, LANE_BUSY_POLL, N_LANE_KEYS };
 static const char *const lane_keys[] = {
 	[LANE_TRANSMIT] = "transmit",
 	[LANE_BURST_MIN] = "burst-min",
 	[LANE_GSO] = "gso",
 	[LANE_FLOW_CACHE] = "flow-cache",
 	[LANE_FAR_END] = "far-end",
+	[LANE_PUNT_RATE] = "punt-rate",
+	[LANE_READ_DEPTH] = "read-depth",
+	[LANE_SPIN] = "spin",
+	[LANE_BUSY_POLL] = "busy-poll",
 	NULL,
 };
 const char *const config_transmit_words[] = {
@@ -91,6 +96,22 @@ enum { SESSIONS_LEAST = 16, SESSIONS_MOST = 1 << 22, SESSION_SILENT_MAX_S = 30 *
 /* A frame of 2 KiB each: from 2 MiB, where a ring of each port still gets some, to 2 GiB. */
 enum { FRAMES_MIN = 1024, FRAMES_MAX = 1 << 20, FRAMES_DEFAULT = 16384, FRAMES_STEP = 64 };
 
+/* What the worker does, whatever the lanes. */
+static void read_pace(struct diag *diag, const struct yaml_entry *keys, struct config_lanes *lanes)
+{
+	if (keys[LANE_PUNT_RATE].value)
+		yaml_read_number_or(diag, keys[LANE_PUNT_RATE].value, "punt-rate", "unlimited", 0,
+				    PUNT_RATE_MOST, &lanes->punt_rate);
+	if (keys[LANE_READ_DEPTH].value)
+		yaml_read_number(diag, keys[LANE_READ_DEPTH].value, "read-depth", 1,
+				 READ_DEPTH_MOST, &lanes->read_depth);
+	if (keys[LANE_SPIN].value)
+		yaml_read_number(diag, keys[LANE_SPIN].value, "spin", 0, SPIN_US_MOST,
+				 &lanes->spin_us);
+	if (keys[LANE_BUSY_POLL].value)
+		yaml_read_switch(diag, keys[LANE_BUSY_POLL].value, "busy-poll", &lanes->busy_poll);
+}
+
 static void read_lanes(struct config_reader *r, const struct yaml_node *node)
 {
 	struct config *config = r->config;
@@ -103,8 +124,8 @@ static void read_lanes(struct config_reader *r, const struct yaml_node *node)
 			     config_transmit_words, &word))
 		config->lanes.transmit = word;
 	if (keys[LANE_BURST_MIN].value)
-		yaml_read_number(r->diag, keys[LANE_BURST_MIN].value, "burst-min", 1,
-				 BURST_MIN_MOST, &config->lanes.burst_min);
+		yaml_read_number_or(r->diag, keys[LANE_BURST_MIN].value, "burst-min", "auto", 1,
+				    BURST_MIN_MOST, &config->lanes.burst_min);
 	if (keys[LANE_GSO].value)
 		yaml_read_switch(r->diag, keys[LANE_GSO].value, "gso", &config->lanes.gso);
 	if (keys[LANE_FLOW_CACHE].value)
@@ -114,6 +135,7 @@ static void read_lanes(struct config_reader *r, const struct yaml_node *node)
 	    yaml_read_choice(r->diag, keys[LANE_FAR_END].value, "far-end",
 			     config_far_end_words, &word))
 		config->lanes.far_end_prepare = word;
+	read_pace(r->diag, keys, &config->lanes);
 }
 
 static void read_frames(struct config_reader *r, const struct yaml_node *node)
@@ -238,10 +260,13 @@ struct config *config_read_section(struct diag *diag, const struct yaml_node *no
 	struct config *config = config_alloc(diag, 1, sizeof(*config));
 	if (!config)
 		return NULL;
-	config->lanes.burst_min = BURST_MIN_DEFAULT;
+	config->lanes.burst_min = BURST_MIN_AUTO;
 	config->lanes.gso = true;
 	config->lanes.flow_cache = true;
 	config->lanes.far_end_prepare = far_end_prepare;
+	config->lanes.punt_rate = PUNT_RATE_DEFAULT;
+	config->lanes.read_depth = READ_DEPTH_DEFAULT;
+	config->lanes.spin_us = SPIN_US_DEFAULT;
 	config->frames = FRAMES_DEFAULT;
 	config->sessions = session_defaults;
 	struct config_reader reader = {.diag = diag, .config = config};

@@ -114,7 +114,7 @@ static void restore_all(struct router *router)
 		struct router_port *rp = router->ports.port[i];
 		if (!is_open(rp) || !rp->prepared)
 			continue;
-		lane_port_set(rp->lanes, LANE_SOCKET, BURST_MIN_DEFAULT);
+		lane_port_set(rp->lanes, LANE_SOCKET, BURST_MIN_MOST);
 		any = true;
 	}
 	if (!any)
@@ -163,7 +163,13 @@ static void why_no_burst(const struct router *router, const struct router_port *
 			 size_t size)
 {
 	*text = 0;
-	if (!rp->lanes || !wants_far_ends(router) || rp->takes_bursts)
+	if (!rp->lanes || !wants_far_ends(router))
+		return;
+	if (rp->takes_bursts && wants_bursts(router) && burst_lane_rests(router->burst))
+		snprintf(text, size,
+			 "the burst lane rests, because its calls were slow: the kernel has 48 places "
+			 "for XDP programs (bpftool link lists them), and all may be taken");
+	if (rp->takes_bursts)
 		return;
 	if (!router->burst)
 		snprintf(text, size, "this kernel has no burst lane");
@@ -172,6 +178,23 @@ static void why_no_burst(const struct router *router, const struct router_port *
 				     "Linux 6.3 does");
 	else
 		explain_far_end(rp, text, size);
+}
+
+/* -- the burst lane's place in the kernel's dispatcher -- */
+
+#define RENEW_NS (3 * NS_PER_S) /* at least between two tries: each holds up the whole machine's XDP */
+
+static void renew_burst_lane(struct router *router)
+{
+	uint64_t now_ns = state_now_ns();
+	unsigned n = router->burst ? burst_lane_n_rests(router->burst) : 0;
+	if (n == router->n_rests || now_ns < router->renewed_ns + RENEW_NS)
+		return;
+	router->n_rests = n;
+	router->renewed_ns = now_ns;
+	int code = burst_lane_renew(router->burst);
+	log_warning("the burst lane's calls have become slow; attaching its program anew%s%s",
+		    code ? ": " : "", code ? strerror(-code) : "");
 }
 
 /* -- the flow cache -- */
@@ -215,7 +238,9 @@ static void choose(struct router *router, struct router_port *rp)
 	char reason[sizeof(rp->lane_reason)];
 	bool may = wants_bursts(router) && rp->takes_bursts;
 	if (rp->lanes)
-		lane_port_set(rp->lanes, may ? wanted : LANE_SOCKET, lanes->burst_min);
+		lane_port_set(rp->lanes, may ? wanted : LANE_SOCKET,
+			      lanes->burst_min == BURST_MIN_AUTO ? router->break_even
+								 : lanes->burst_min);
 	choose_flows(router, rp);
 	rp->gso = rp->lanes && lane_port_coalesce(rp->lanes, lanes->gso && lanes->transmit == TRANSMIT_AUTO);
 	why_no_burst(router, rp, reason, sizeof(reason));
@@ -224,13 +249,14 @@ static void choose(struct router *router, struct router_port *rp)
 	if (*reason)
 		log_info("port %s: socket lane only: %s", rp->config->name, reason);
 	else if (may)
-		log_info("port %s: its far end takes bursts now", rp->config->name);
+		log_info("port %s: takes the burst lane now", rp->config->name);
 	memcpy(rp->lane_reason, reason, sizeof(reason));
 }
 
 void lanes_choose(struct router *router, bool anew)
 {
 	struct router_port *rp;
+	renew_burst_lane(router);
 	for (unsigned i = 0; i < PORT_MAX; i++)
 		if (is_open(rp = router->ports.port[i]))
 			rp->takes_bursts = far_end_takes_bursts(router, rp);
@@ -246,8 +272,20 @@ void lanes_choose(struct router *router, bool anew)
 	}
 }
 
+struct worker_settings lanes_worker_settings(const struct config_lanes *lanes)
+{
+	return (struct worker_settings){
+		.punt_rate = lanes->punt_rate,
+		.read_depth = lanes->read_depth,
+		.spin_ns = lanes->spin_us * NS_PER_US,
+		.busy_poll = lanes->busy_poll,
+	};
+}
+
 void lanes_renew(struct router *router)
 {
+	struct worker_settings settings = lanes_worker_settings(&router->config->lanes);
+	worker_set(router->worker, &settings);
 	for (unsigned i = 0; i < PORT_MAX; i++) {
 		struct router_port *rp = router->ports.port[i];
 		if (is_open(rp) && rp->prepared && !far_end_takes_bursts(router, rp))

@@ -13,6 +13,7 @@
 #define TSUJI_LANES_H
 
 #include "ports.h"
+#include "../dataplane/worker.h"
 
 /*
  * Lets each port use the lanes that the configuration wants and its far end takes now. anew:
@@ -21,6 +22,8 @@
 void lanes_choose(struct router *router, bool anew);
 /* The same after a change of configuration: far ends that were switched off are prepared again. */
 void lanes_renew(struct router *router);
+/* What the worker has to know of the configuration. */
+struct worker_settings lanes_worker_settings(const struct config_lanes *lanes);
 /* GRO at the far end as it was before us: the port is closed, or sends no bursts any more. */
 void lanes_restore(struct router_port *port);
 

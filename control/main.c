@@ -129,7 +129,12 @@ static const struct command {
 	 "Without VALUE: the settings, and what each can be. A change lasts until the next reload\n"
 	 "or restart, which go by the file.\n"
 	 "  lanes.transmit   auto, or one lane only: socket, burst (where the far end takes bursts)\n"
-	 "  lanes.burst-min  with auto: packets of a turn from which they go as a burst\n"
+	 "  lanes.burst-min  with transmit auto: packets of a turn from which they go as a burst;\n"
+	 "                   auto: from when that is cheaper, as measured at start\n"
+	 "  lanes.punt-rate  packets a second that each port may give the kernel; 0: unlimited\n"
+	 "  lanes.read-depth packets that are read from a port in a turn, before the others' turn\n"
+	 "  lanes.spin       microseconds without a packet before the worker sleeps\n"
+	 "  lanes.busy-poll  on: it never sleeps, and takes all of a CPU\n"
 	 "  lanes.far-end    prepare: GRO is switched on at the hosts' ends; leave: nothing is\n"},
 	{"trace", "follow packets through the rooms", run_objects,
 	 "usage: tsuji trace [-c COUNT] [EXPRESSION]\n"

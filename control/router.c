@@ -19,6 +19,7 @@
  */
 #include "router.h"
 #include "lanes.h"
+#include "../dataplane/lane_trial.h"
 #include "log.h"
 #include "neighbours.h"
 #include "state.h"
@@ -268,6 +269,25 @@ static int bring_into_force(struct router *router, struct config *config, struct
 
 /* -- start and stop -- */
 
+/* Everything works without it. */
+static void open_burst_lane(struct router *router)
+{
+	struct lane_costs costs;
+	int code = burst_lane_open(&router->burst, router->area);
+	router->break_even = BURST_MIN_UNMEASURED;
+	if (code) {
+		log_warning("no burst lane: %s", strerror(-code));
+		return;
+	}
+	router->trial = trial_new(router->burst, router->area, &costs, &code);
+	if (code)
+		log_warning("the burst lane could not be tried: %s; taking %u packets for its "
+			    "break-even", code == -ETIME ? "its calls are slow" : strerror(-code),
+			    BURST_MIN_UNMEASURED);
+	else
+		router->break_even = costs_break_even(&costs, BURST_MIN_MOST);
+}
+
 static int start_worker(struct router *router, const struct config *config, struct refusal *why)
 {
 	struct xsk_error error = {0};
@@ -286,15 +306,15 @@ static int start_worker(struct router *router, const struct config *config, stru
 		.n_frames = config->frames,
 		.frame_size = router->frame_size,
 		.sessions = sessions_config(&config->sessions),
+		.settings = lanes_worker_settings(&config->lanes),
 	};
 	if (getrandom(wanted.secret, sizeof(wanted.secret), 0) < 0 ||
 	    getrandom(wanted.neigh.secret, sizeof(wanted.neigh.secret), 0) < 0 ||
 	    getrandom(wanted.fdb.secret, sizeof(wanted.fdb.secret), 0) < 0 ||
 	    getrandom(wanted.sessions.secret, sizeof(wanted.sessions.secret), 0) < 0)
 		return refusal_set(why, REFUSED_MACHINE, "no random numbers: %s", strerror(errno));
-	code = burst_lane_open(&router->burst, router->area);
-	if (code) /* everything works without it */
-		log_warning("no burst lane: %s", strerror(-code));
+	open_burst_lane(router);
+	wanted.burst = router->burst;
 	code = worker_start(&router->worker, &wanted);
 	if (code)
 		return refusal_set(why, REFUSED_FAILED, "cannot start the worker: %s",
@@ -361,6 +381,7 @@ void router_stop(struct router *router)
 		free(router->bridges.bridge[i]);
 		free(published[i]);
 	}
+	trial_free(router->trial);
 	burst_lane_close(router->burst);
 	flow_lane_close(router->flow);
 	xsk_area_free(router->area);
@@ -468,6 +489,8 @@ void router_set_lanes(struct router *router, const struct config_lanes *lanes)
 	router->config->lanes = *lanes;
 	lanes_renew(router);
 }
+
+unsigned router_break_even(const struct router *router) { return router->break_even; }
 
 /* -- live routes -- */
 

@@ -146,6 +146,7 @@ unsigned router_neigh_flush(struct router *router, const char *port); /* learnt 
  */
 const struct config_lanes *router_lanes(const struct router *router);
 void router_set_lanes(struct router *router, const struct config_lanes *lanes);
+unsigned router_break_even(const struct router *router); /* what a burst-min of auto comes to */
 
 /* Follows the next count packets (at most TRACE_SLOTS) that the pcap expression accepts ("" all). -1 with *why set. */
 int router_trace_arm(struct router *router, const char *expression, unsigned count, struct refusal *why);

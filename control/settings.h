@@ -13,7 +13,10 @@ bool settings_set(struct config_lanes *lanes, const char *name, const char *valu
 		  struct complaint *complaint);
 /* False with *complaint set, with the nearest name. */
 bool settings_check_name(const char *name, struct complaint *complaint);
-/* setting: name ("lanes.transmit"), value, accepts ("auto|socket|burst", "1-2048"): text. */
-json_t *settings_rows(const struct config_lanes *lanes);
+/*
+ * setting: name ("lanes.transmit"), value, now (what the value comes to: break_even for a burst-min
+ * of auto), accepts ("auto|socket|burst", "1-2048"): text.
+ */
+json_t *settings_rows(const struct config_lanes *lanes, unsigned break_even);
 
 #endif

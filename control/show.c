@@ -85,6 +85,7 @@ static void put_counters(const struct router *router, json_t *row, const struct 
 	COUNTER(burst_packets);
 	COUNTER(burst_calls);
 	COUNTER(burst_errors);
+	COUNTER(burst_slow);
 	COUNTER(burst_lost);
 	COUNTER(tx_again);
 	COUNTER(tx_busy);
@@ -137,6 +138,10 @@ static void put_lane(json_t *row, const struct router_port *rp)
 	char place[160];
 	json_object_set_new(row, "lane",
 			    json_string(rp->lanes ? lane_port_name(rp->lanes) : "socket"));
+	json_object_set_new(row, "burst_min",
+			    rp->lanes && lane_port_burst_min(rp->lanes)
+				    ? json_integer(lane_port_burst_min(rp->lanes))
+				    : json_null());
 	json_object_set_new(row, "lane_reason", text_or_null(rp->lane_reason));
 	json_object_set_new(row, "flow_cache", json_boolean(rp->repeats));
 	json_object_set_new(row, "far_end",

@@ -31,6 +31,10 @@ struct router {
 	int changes_fd;            /* an epoll set of netlink's and netdev's sockets */
 	struct xsk_area *area;
 	struct burst_lane *burst;  /* NULL: no burst lane */
+	struct trial *trial;       /* of the lanes; over, but not freed */
+	unsigned n_rests;          /* of the burst lane, that something was done about */
+	uint64_t renewed_ns;       /* when that was */
+	unsigned break_even;       /* packets from which a burst is cheaper, as measured at start */
 	struct flow_lane *flow;    /* NULL: no flow cache */
 	uint32_t frame_size;
 	struct worker *worker;

@@ -124,7 +124,11 @@ static size_t changed_lanes(const struct config *a, const struct config *b)
 	return (a->lanes.transmit != b->lanes.transmit) +
 	       (a->lanes.burst_min != b->lanes.burst_min) + (a->lanes.gso != b->lanes.gso) +
 	       (a->lanes.flow_cache != b->lanes.flow_cache) +
-	       (a->lanes.far_end_prepare != b->lanes.far_end_prepare);
+	       (a->lanes.far_end_prepare != b->lanes.far_end_prepare) +
+	       (a->lanes.punt_rate != b->lanes.punt_rate) +
+	       (a->lanes.read_depth != b->lanes.read_depth) +
+	       (a->lanes.spin_us != b->lanes.spin_us) +
+	       (a->lanes.busy_poll != b->lanes.busy_poll);
 }
 
 static size_t changed_session_settings(const struct config_sessions *a,

@@ -156,12 +156,27 @@ void table_drops(FILE *out, const json_t *rows)
 	table_columns(out, with_port + summed, 4 - summed, rows);
 }
 
+/* "auto (33)" where the value is a word for something else. */
+static json_t *with_meaning(const json_t *setting)
+{
+	json_t *row = json_copy((json_t *)setting);
+	const char *value = text_of(setting, "value"), *now = text_of(setting, "now");
+
+	if (*now && strcmp(value, now))
+		json_object_set_new(row, "value", json_sprintf("%s (%s)", value, now));
+	return row;
+}
+
 void table_settings(FILE *out, const json_t *rows)
 {
 	static const struct table_column columns[] = {
 		{"name", "SETTING"}, {"value", "VALUE"}, {"accepts", "ACCEPTS"}};
+	json_t *told = json_array();
 
-	table_columns(out, columns, 3, rows);
+	for (size_t i = 0; i < json_array_size(rows); i++)
+		json_array_append_new(told, with_meaning(json_array_get(rows, i)));
+	table_columns(out, columns, 3, told);
+	json_decref(told);
 }
 
 void table_stats(FILE *out, const json_t *rows)
@@ -183,7 +198,7 @@ void table_stats(FILE *out, const json_t *rows)
 
 static bool is_counter(const char *key)
 {
-	static const char *const others[] = {"number", "ifindex", "mtu", NULL};
+	static const char *const others[] = {"number", "ifindex", "mtu", "burst_min", NULL};
 
 	for (unsigned i = 0; others[i]; i++)
 		if (!strcmp(key, others[i]))
@@ -268,6 +283,8 @@ static void put_lanes(FILE *out, const json_t *port)
 			" calls, %" JSON_INTEGER_FORMAT " each", i ? "; burst" : "    socket",
 			packets, calls, per_call(packets, calls));
 	}
+	if (number_of(port, "burst_min"))
+		fprintf(out, ", from %" JSON_INTEGER_FORMAT " on", number_of(port, "burst_min"));
 	fprintf(out, "; flow cache %" JSON_INTEGER_FORMAT " packets\n", number_of(port, "flow_packets"));
 }
 

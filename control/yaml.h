@@ -80,6 +80,9 @@ const char *yaml_read_text(struct diag *diag, const struct yaml_node *node, cons
 /* A whole decimal number: no sign, leading zero, exponent or unit. */
 bool yaml_read_number(struct diag *diag, const struct yaml_node *node, const char *what,
 		      uint32_t min, uint32_t max, uint32_t *value);
+/* The same, or the word, which stands for 0. */
+bool yaml_read_number_or(struct diag *diag, const struct yaml_node *node, const char *what,
+			 const char *word, uint32_t min, uint32_t max, uint32_t *value);
 /* on, true, off or false. */
 bool yaml_read_switch(struct diag *diag, const struct yaml_node *node, const char *what,
 		      bool *value);

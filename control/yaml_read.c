@@ -117,17 +117,22 @@ const char *yaml_read_text(struct diag *diag, const struct yaml_node *node, cons
 	return NULL;
 }
 
-bool yaml_read_number(struct diag *diag, const struct yaml_node *node, const char *what,
-		      uint32_t min, uint32_t max, uint32_t *value)
+bool yaml_read_number_or(struct diag *diag, const struct yaml_node *node, const char *what,
+			 const char *word, uint32_t min, uint32_t max, uint32_t *value)
 {
 	const char *text = yaml_read_text(diag, node, what);
 	if (!text)
 		return false;
+	if (word && !strcmp(text, word)) {
+		*value = 0;
+		return true;
+	}
 	size_t len = strlen(text);
 	bool digits = strspn(text, "0123456789") == len && (text[0] != '0' || len == 1);
 	char hint[96];
-	snprintf(hint, sizeof(hint), "a whole number from %u to %u%s", min, max,
-		 len > 1 && text[0] == '0' ? ", without leading zeros" : "");
+	snprintf(hint, sizeof(hint), "a whole number from %u to %u%s%s%s", min, max,
+		 len > 1 && text[0] == '0' ? ", without leading zeros" : "", word ? ", or " : "",
+		 word ? word : "");
 	if (!digits) {
 		diag_error(diag, yaml_place(node), hint, "%s: \"%.40s\" is not a number", what,
 			   text);
@@ -141,6 +146,12 @@ bool yaml_read_number(struct diag *diag, const struct yaml_node *node, const cha
 	}
 	*value = (uint32_t)number;
 	return true;
+}
+
+bool yaml_read_number(struct diag *diag, const struct yaml_node *node, const char *what,
+		      uint32_t min, uint32_t max, uint32_t *value)
+{
+	return yaml_read_number_or(diag, node, what, NULL, min, max, value);
 }
 
 bool yaml_read_choice(struct diag *diag, const struct yaml_node *node, const char *what,

@@ -157,25 +157,34 @@ void egress_put(struct egress *e, struct packet *p, uint64_t now_ns)
 
 static void flush_punts(struct egress *e, uint64_t now_ns)
 {
-	struct vector *v = &e->punts;
 	unsigned done = 0;
 
-	while (done < v->n) {
-		unsigned taken = e->punt ? io_tx(e->punt, v->p + done, v->n - done) : 0;
+	while (done < e->n_punts) {
+		unsigned rest = e->n_punts - done;
+		unsigned taken = e->punt ? io_tx(e->punt, e->punts + done, rest) : 0;
 		for (unsigned i = done; i < done + taken; i++)
-			end(e, v->p[i], PUNTED, now_ns);
+			end(e, e->punts[i], PUNTED, now_ns);
 		done += taken;
 		/* One that is refused says nothing about the next: it may be for another port. */
-		if (done < v->n)
-			end(e, v->p[done++], DROP_PUNT, now_ns);
+		if (done < e->n_punts)
+			end(e, e->punts[done++], DROP_PUNT, now_ns);
 	}
-	v->n = 0;
+	e->n_punts = 0;
 }
 
+/* Only what goes on to someone else has to have its checksum completed. */
 void egress_punt(struct egress *e, struct packet *p, uint64_t now_ns)
 {
-	e->punts.p[e->punts.n++] = p;
-	if (e->punts.n == VECTOR_SIZE)
+	struct meter *meter = &e->punt_meters[min_u32(p->wire, PORT_MAX)];
+
+	if (!meter_take(meter, e->punt_rate, PUNT_BURST, now_ns)) {
+		end(e, p, DROP_PUNT_RATE, now_ns);
+		return;
+	}
+	if (p->flags & (PACKET_PARTIAL | PACKET_UNKNOWN))
+		offload_complete(p);
+	e->punts[e->n_punts++] = p;
+	if (e->n_punts == PUNTS_MAX)
 		flush_punts(e, now_ns);
 }
 

@@ -11,9 +11,13 @@
 
 #include "fdb.h"
 #include "frame.h"
+#include "meter.h"
 #include "port.h"
 #include "stats.h"
 #include "trace.h"
+
+#define PUNTS_MAX 2048  /* handed to the punt lane at once: what a port gives in a turn */
+#define PUNT_BURST 2048 /* of a port at once within its rate: the same again */
 
 struct egress_queue {
 	struct vector waiting;
@@ -28,7 +32,10 @@ struct egress {
 	const uint64_t *blocked_until_ns; /* by port: loop guard, bridge.h */
 	const struct port_table *ports;   /* of this turn */
 	struct egress_queue queues[PORT_MAX];
-	struct vector punts;              /* on their way to the kernel */
+	struct packet *punts[PUNTS_MAX];  /* on their way to the kernel */
+	unsigned n_punts;
+	uint32_t punt_rate;               /* of this turn: punts a second from each port, 0: no limit */
+	struct meter punt_meters[PORT_MAX + 1]; /* by wire */
 	struct io *punt;                  /* NULL: there is no punt lane */
 	uint16_t order[PORT_MAX];         /* ports touched this turn */
 	unsigned n_touched;
@@ -41,7 +48,7 @@ struct egress {
  * DROP_BRIDGE_NO_PORT; the room counts it and gives back the frame of a dropped one.
  */
 void egress_put(struct egress *e, struct packet *p, uint64_t now_ns);
-/* Takes a packet for the kernel; it ends as PUNTED or DROP_PUNT. */
+/* Takes a packet for the kernel; it ends as PUNTED, DROP_PUNT_RATE or DROP_PUNT. */
 void egress_punt(struct egress *e, struct packet *p, uint64_t now_ns);
 /* Sends a copy of p, as its bytes stand, to a mirror port; nothing if the pool is empty. */
 void egress_mirror(struct egress *e, const struct packet *p, uint16_t mirror, uint64_t now_ns);

@@ -73,6 +73,7 @@ static uint64_t now_ns(void)
 static bool may_burst(struct lane_port *lanes)
 {
 	return pace_enough(&lanes->pace, lanes->n) && !io_waits(socket_of(lanes)) &&
+	       !burst_rests(lanes->burst) &&
 	       !(unlikely(pace_failed_lately(&lanes->pace)) &&
 		 pace_backs_off(&lanes->pace, now_ns()));
 }
@@ -100,6 +101,7 @@ static void count_burst(struct lane_port *lanes, unsigned n, uint64_t bytes, int
 	count_add(&lanes->stats->burst_calls, 1);
 	count_add(&lanes->stats->burst_packets, n);
 	count_add(&lanes->stats->burst_lost, lost);
+	count_add(&lanes->stats->burst_slow, burst_was_slow(lanes->burst));
 	count_add(&lanes->stats->tx_packets, n);
 	count_add(&lanes->stats->tx_bytes, bytes);
 }
@@ -227,7 +229,14 @@ bool lane_port_coalesce(struct lane_port *lanes, bool wanted)
 
 bool lane_port_has_gso(const struct lane_port *lanes) { return lanes->gso != NULL; }
 
+uint32_t lane_port_burst_min(const struct lane_port *lanes)
+{
+	uint32_t least = load_shared(&lanes->pace.burst_min);
+
+	return least == UINT32_MAX ? 0 : least;
+}
+
 const char *lane_port_name(const struct lane_port *lanes)
 {
-	return load_shared(&lanes->pace.burst_min) == UINT32_MAX ? "socket" : "burst";
+	return lane_port_burst_min(lanes) && !burst_lane_rests(lanes->burst) ? "burst" : "socket";
 }

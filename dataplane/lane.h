@@ -39,6 +39,8 @@ void lane_port_set(struct lane_port *lanes, enum lane_choice choice, uint32_t bu
 /* Whether it may use the GSO lane from the next turn on; returns whether it does: some kernels have none. */
 bool lane_port_coalesce(struct lane_port *lanes, bool wanted);
 bool lane_port_has_gso(const struct lane_port *lanes);
+/* From how many packets of a turn on it bursts; 0: never. */
+uint32_t lane_port_burst_min(const struct lane_port *lanes);
 /* "socket" or "burst": what it may use now for what is not coalesced. */
 const char *lane_port_name(const struct lane_port *lanes);
 

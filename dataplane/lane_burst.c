@@ -10,29 +10,24 @@
  * What became of a frame after that the call does not say; programs on two tracepoints do
  * (bpf/lost.bpf.c), where the kernel has them. Without them everything works uncounted.
  *
- * While it is attached to no device, the kernel lets each call wait 20 to 45 ms for an RCU
- * grace period. So it is attached to a veth that exists for that only, in a namespace that
- * exists for that only and that nothing but our descriptor holds.
+ * The same program hands frames to the kernel's own stack (lane_punt.c): a second one would
+ * take a second place of the machine's 48 (lane_keeper.c).
  */
 #include "lane_burst.h"
+
+#include "lane_keeper.h"
+#include "lane_pace.h"
 
 #include "bpf/burst.skel.h"
 #include "bpf/lost.skel.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/if_link.h>
-#include <linux/rtnetlink.h>
-#include <net/if.h>
-#include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
-#include <sys/socket.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
-#include <unistd.h>
+#include <time.h>
 
-#define BATCH	       64   /* facts.md: more overflows a veth's ring between two NAPI polls */
 #define LIVE_FRAME_MAX 3408 /* bytes: a page less what the kernel keeps in it */
 
 struct burst_lane {
@@ -40,95 +35,40 @@ struct burst_lane {
 	struct lost_bpf *lost; /* NULL: nobody tells what is lost */
 	uint32_t frame_size;
 	uint32_t ifindexes[BURST_PORTS]; /* of the ports; written by control before one is in use */
-	int netns_fd, link_fd;		 /* of the private veth; -1 */
+	struct keeper keeper;
+
+	/* the worker's */
+	struct lane_health health;
+	bool was_slow;
+
+	bool rests;	  /* written by the worker, read by control */
+	unsigned n_rests; /* the same */
+	bool renewed;	  /* set by control, cleared by the worker */
 };
 
-/* -- the private veth --------------------------------------------------------------- */
-
-static void put_attribute(struct nlmsghdr *n, uint16_t type, const void *data, uint16_t len)
+static uint64_t now_ns(void)
 {
-	struct rtattr *a = (struct rtattr *)((char *)n + NLMSG_ALIGN(n->nlmsg_len));
+	struct timespec t;
 
-	a->rta_type = type;
-	a->rta_len = (uint16_t)RTA_LENGTH(len);
-	if (len)
-		memcpy(RTA_DATA(a), data, len);
-	n->nlmsg_len = NLMSG_ALIGN(n->nlmsg_len) + RTA_ALIGN(a->rta_len);
-}
-
-/* ip link add type veth: 0 or -errno. The kernel calls them veth0 and veth1 in an empty namespace.
- */
-static int add_veth(void)
-{
-	struct {
-		struct nlmsghdr n;
-		struct ifinfomsg link;
-		char attributes[64];
-	} request = {
-		.n = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct ifinfomsg)),
-		      .nlmsg_type = RTM_NEWLINK,
-		      .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL},
-	};
-	char kind[RTA_SPACE(sizeof("veth"))] = {0};
-	struct rtattr *info = (struct rtattr *)kind;
-	struct {
-		struct nlmsghdr n;
-		struct nlmsgerr error;
-		char rest[512];
-	} answer;
-	int code = -EIO, fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-
-	if (fd < 0)
-		return -errno;
-	info->rta_type = IFLA_INFO_KIND;
-	info->rta_len = RTA_LENGTH(sizeof("veth"));
-	memcpy(RTA_DATA(info), "veth", sizeof("veth"));
-	put_attribute(&request.n, IFLA_LINKINFO, kind, sizeof(kind));
-	if (send(fd, &request, request.n.nlmsg_len, 0) < 0)
-		code = -errno;
-	else if (recv(fd, &answer, sizeof(answer), 0) >=
-			 (ssize_t)NLMSG_LENGTH(sizeof(answer.error)) &&
-		 answer.n.nlmsg_type == NLMSG_ERROR)
-		code = answer.error.error;
-	close(fd);
-	return code;
-}
-
-struct keep {
-	struct burst_lane *lane;
-	int code;
-};
-
-/* A thread of its own, because only it moves to the new namespace. */
-static void *keep_attached(void *arg)
-{
-	LIBBPF_OPTS(bpf_link_create_opts, options, .flags = XDP_FLAGS_DRV_MODE);
-	struct keep *keep = arg;
-	struct burst_lane *lane = keep->lane;
-
-	if (unshare(CLONE_NEWNET)) {
-		keep->code = -errno;
-		return NULL;
-	}
-	lane->netns_fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-	keep->code = lane->netns_fd < 0 ? -errno : add_veth();
-	if (keep->code)
-		return NULL;
-	lane->link_fd = bpf_link_create(bpf_program__fd(lane->program->progs.burst),
-					(int)if_nametoindex("veth0"), BPF_XDP, &options);
-	keep->code = lane->link_fd < 0 ? lane->link_fd : 0;
-	return NULL;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
 /* -- opening ------------------------------------------------------------------------ */
 
-static int load(struct burst_lane *lane, int map_fd)
+static int load(struct burst_lane *lane, const struct xsk_area *area)
 {
+	int map_fd = xsk_area_map(area, &lane->frame_size);
+
+	if (map_fd < 0)
+		return -ENOTSUP;
 	lane->program = burst_bpf__open();
 	if (!lane->program)
 		return -errno;
 	lane->program->rodata->frame_size = lane->frame_size;
 	int code = bpf_map__reuse_fd(lane->program->maps.frames, map_fd);
+	if (!code)
+		code = bpf_map__reuse_fd(lane->program->maps.punting, xsk_area_punting(area));
 	return code ? code : burst_bpf__load(lane->program);
 }
 
@@ -156,20 +96,13 @@ static void watch_losses(struct burst_lane *lane)
 int burst_lane_open(struct burst_lane **out, const struct xsk_area *area)
 {
 	struct burst_lane *lane = calloc(1, sizeof(*lane));
-	pthread_t thread;
 
 	if (!lane)
 		return -ENOMEM;
-	*lane = (struct burst_lane){.netns_fd = -1, .link_fd = -1};
-	struct keep keep = {.lane = lane};
-	int map_fd = xsk_area_map(area, &lane->frame_size);
-	int code = map_fd < 0 ? -ENOTSUP : load(lane, map_fd);
+	*lane = (struct burst_lane){.keeper = {-1, -1}};
+	int code = load(lane, area);
 	if (!code)
-		code = -pthread_create(&thread, NULL, keep_attached, &keep);
-	if (!code) {
-		pthread_join(thread, NULL);
-		code = keep.code;
-	}
+		code = keeper_open(&lane->keeper, bpf_program__fd(lane->program->progs.burst));
 	if (code) {
 		burst_lane_close(lane);
 		return code;
@@ -183,14 +116,24 @@ void burst_lane_close(struct burst_lane *lane)
 {
 	if (!lane)
 		return;
-	if (lane->link_fd >= 0)
-		close(lane->link_fd);
+	keeper_close(&lane->keeper);
 	lost_bpf__destroy(lane->lost);
 	burst_bpf__destroy(lane->program);
-	if (lane->netns_fd >= 0)
-		close(lane->netns_fd); /* the namespace goes, and the veth with it */
 	free(lane);
 }
+
+int burst_lane_renew(struct burst_lane *lane)
+{
+	int code = keeper_renew(&lane->keeper, bpf_program__fd(lane->program->progs.burst));
+
+	if (!code)
+		store_shared(&lane->renewed, true);
+	return code;
+}
+
+unsigned burst_lane_n_rests(const struct burst_lane *lane) { return load_shared(&lane->n_rests); }
+
+bool burst_lane_rests(const struct burst_lane *lane) { return load_shared(&lane->rests); }
 
 int burst_set_port(struct burst_lane *lane, uint16_t port, uint32_t ifindex)
 {
@@ -213,32 +156,108 @@ bool burst_takes(const struct burst_lane *lane, const struct frame_pool *pool,
 	       p->len <= min_u32(lane->frame_size - BURST_OFFSET_MAX, LIVE_FRAME_MAX);
 }
 
-unsigned burst_send(struct burst_lane *lane, const struct frame_pool *pool, uint16_t port,
-		    struct packet *const *packets, unsigned n, int *code)
+bool burst_rests(struct burst_lane *lane)
 {
-	struct burst_bpf__bss *shared = lane->program->bss;
-	uint8_t first[BURST_FIRST_LEN] = {0};
-	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = first, .data_size_in = sizeof(first),
-		    .repeat = (int)n, .batch_size = n < BATCH ? n : BATCH,
-		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
+	if (likely(!health_rested_lately(&lane->health)))
+		return false;
+	bool renewed = __atomic_exchange_n(&lane->renewed, false, __ATOMIC_RELAXED);
+	bool rests = health_rests(&lane->health, renewed, now_ns());
 
+	store_shared(&lane->rests, rests);
+	return rests;
+}
+
+bool burst_was_slow(const struct burst_lane *lane) { return lane->was_slow; }
+
+/* How often this thread has given the CPU away: waiting, and not for the CPU. */
+static long n_waits(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_THREAD, &usage) ? 0 : usage.ru_nvcsw;
+}
+
+static void list(struct burst_lane *lane, const struct frame_pool *pool,
+		 struct packet *const *packets, unsigned n)
+{
 	assert(n && n <= BURST_MAX);
 	for (unsigned i = 0; i < n; i++)
-		shared->entries[i] = (struct burst_entry){
+		lane->program->bss->entries[i] = (struct burst_entry){
 			.frame = frame_number(pool, packets[i]),
 			.offset = (uint16_t)(packets[i]->data - frame_base(pool, packets[i])),
 			.len = (uint16_t)packets[i]->len,
 		};
+}
+
+/* A call for a single frame needs no place in the dispatcher, and says nothing of it. */
+static int run_watched(struct burst_lane *lane, struct bpf_test_run_opts *options)
+{
+	bool suspect = health_suspects(&lane->health);
+	long waits = suspect ? n_waits() : 0;
+	uint64_t since = now_ns();
+	int code = bpf_prog_test_run_opts(bpf_program__fd(lane->program->progs.burst), options);
+	uint64_t now = now_ns(), took_ns = now - since;
+
+	lane->was_slow = took_ns > HEALTH_SLOW_NS;
+	if (options->repeat > 1 &&
+	    health_note(&lane->health, took_ns, !suspect || n_waits() != waits, now)) {
+		store_shared(&lane->rests, true);
+		count_add(&lane->n_rests, 1);
+	}
+	return code;
+}
+
+/* The n frames of the list to a port, or to BURST_STACK as received on that interface. */
+static unsigned run(struct burst_lane *lane, uint32_t port, uint32_t ifindex, unsigned n, int *code)
+{
+	struct burst_bpf__bss *shared = lane->program->bss;
+	uint8_t first[BURST_FIRST_LEN] = {0};
+	struct xdp_md context = {.data_end = sizeof(first), .ingress_ifindex = ifindex};
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = first, .data_size_in = sizeof(first),
+		    .repeat = (int)n, .batch_size = n < BURST_BATCH ? n : BURST_BATCH,
+		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
+
+	if (ifindex) {
+		options.ctx_in = &context;
+		options.ctx_size_in = sizeof(context);
+	}
 	shared->port = port;
 	store_shared(&shared->next, 0);
+	*code = run_watched(lane, &options);
+	return *code ? min_u32(load_shared(&shared->next), n) : n;
+}
+
+unsigned burst_send(struct burst_lane *lane, const struct frame_pool *pool, uint16_t port,
+		    struct packet *const *packets, unsigned n, int *code)
+{
+	list(lane, pool, packets, n);
 	if (lane->lost) {
 		lane->lost->bss->ifindex = lane->ifindexes[port];
 		store_shared(&lane->lost->bss->n_lost, 0);
 		store_shared(&lane->lost->bss->n_refused, 0);
 	}
-	*code = bpf_prog_test_run_opts(bpf_program__fd(lane->program->progs.burst), &options);
-	return *code ? min_u32(load_shared(&shared->next), n) : n;
+	return run(lane, port, 0, n, code);
 }
+
+unsigned burst_punt(struct burst_lane *lane, const struct frame_pool *pool, uint32_t ifindex,
+		    struct packet *const *packets, unsigned n, int *code)
+{
+	list(lane, pool, packets, n);
+	return run(lane, BURST_STACK, ifindex, n, code);
+}
+
+int burst_try(struct burst_lane *lane, unsigned n, uint16_t offset, uint16_t len)
+{
+	int code;
+
+	assert(n <= BURST_MAX);
+	for (unsigned i = 0; i < n; i++)
+		lane->program->bss->entries[i] = (struct burst_entry){.offset = offset, .len = len};
+	run(lane, BURST_TRIAL, 0, n, &code);
+	return code;
+}
+
+const struct keeper *burst_keeper(const struct burst_lane *lane) { return &lane->keeper; }
 
 unsigned burst_lost(const struct burst_lane *lane, unsigned *refused)
 {

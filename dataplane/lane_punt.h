@@ -8,6 +8,7 @@
 
 #include "frame.h"
 #include "io.h"
+#include "lane_burst.h"
 #include "port.h"
 #include "xsk.h"
 
@@ -15,9 +16,10 @@ struct punt_lane;
 
 /*
  * 0 or -errno. ENOTSUPP or EINVAL: this kernel has no live frames (before 5.18). Frames
- * that were taken go back to the pool.
+ * that were taken go back to the pool. burst outlives it; NULL: there is none.
  */
-int punt_lane_open(struct punt_lane **lane, struct frame_pool *pool, const struct xsk_area *area);
+int punt_lane_open(struct punt_lane **lane, struct frame_pool *pool, const struct xsk_area *area,
+		   struct burst_lane *burst);
 void punt_lane_close(struct punt_lane *lane); /* NULL is fine */
 /* The lane as a way out: io_tx() hands over each packet at once, as received on its wire. */
 struct io *punt_lane_io(struct punt_lane *lane);

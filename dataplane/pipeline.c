@@ -49,6 +49,7 @@ void pipeline_begin(struct pipeline *pl, const struct port_table *ports, struct 
 	pl->rules = rules;
 	pl->now_ns = now_ns;
 	pl->egress.ports = ports;
+	pl->egress.punt_rate = load_shared(&pl->punt_rate);
 	if (pl->flows)
 		repeat_begin(&pl->repeat, ports, fib, rules, trace_armed(pl->traces), now_ns);
 }
@@ -68,14 +69,6 @@ static void end(struct pipeline *pl, struct packet *p)
 	if (unlikely(p->trace))
 		trace_end(pl->traces, p, pl->now_ns);
 	frame_put(pl->pool, p);
-}
-
-/* Only what goes on to someone else has to have its checksum completed. */
-static void punt(struct pipeline *pl, struct packet *p)
-{
-	if (p->flags & (PACKET_PARTIAL | PACKET_UNKNOWN))
-		offload_complete(p);
-	egress_punt(&pl->egress, p, pl->now_ns);
 }
 
 static void hold(struct pipeline *pl, struct packet *p)
@@ -119,7 +112,7 @@ static void settle(struct pipeline *pl, const struct vector *v, struct vector *e
 		if (p->verdict == TO_EGRESS)
 			put(pl, p);
 		else if (p->verdict == PUNTED)
-			punt(pl, p);
+			egress_punt(&pl->egress, p, pl->now_ns);
 		else if (p->verdict == HELD) /* by its next hop, or for its first fragment */
 			hold(pl, p);
 		else if (p->verdict == TAKEN)

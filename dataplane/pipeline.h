@@ -59,6 +59,7 @@ struct pipeline {
 	struct trace_set *traces;
 	struct flow_cache *flows; /* NULL: every packet of every flow comes by here */
 	struct io *punt; /* NULL: what the kernel should have is dropped as DROP_PUNT */
+	uint32_t punt_rate; /* packets a second from each port, 0: no limit. Written by control */
 	/* of this turn */
 	const struct port_table *ports;
 	struct fib *fib;

@@ -19,6 +19,7 @@ struct port_stats {
 	uint64_t rx_partial;           /* arrived with a partial checksum, completed by us */
 	uint64_t tx_kicks;             /* system calls to transmit by the socket lane */
 	uint64_t burst_calls, burst_packets, burst_errors; /* by the burst lane */
+	uint64_t burst_slow;           /* of burst_calls: took more than 5 ms */
 	uint64_t burst_lost;           /* of burst_packets: the far end's ring was full, or it has no NAPI */
 	uint64_t flow_packets;         /* of tx_packets: repeated by the flow cache */
 	uint64_t flow_lost;            /* of these: the far end's ring was full, or it has no NAPI */

@@ -99,6 +99,7 @@
 	DROP(DROP_FRAME_SIZE, "frame-size", -1, 0, "too large for one frame of the pool") \
 	DROP(DROP_PORT_DOWN, "port-down", -1, 0, "its outgoing port is down or gone")    \
 	DROP(DROP_TX_FULL, "tx-full", -1, 0, "transmit ring of its port is full")        \
+	DROP(DROP_PUNT_RATE, "punt-rate", -1, 0, "its port has given the kernel as many a second as lanes.punt-rate allows") \
 	DROP(DROP_PUNT, "punt-refused", -1, 0, "the kernel did not take it")
 
 #define VERDICT_ID(id, ...) id,

@@ -5,7 +5,7 @@
  *     for ever:  a turn: read each port, pipeline, transmit, kick
  *                quiet:  tables may change, control's errands are done
  *                nothing came for spin_ns? sleep in poll() until a socket, a timer or
- *                control wants something
+ *                control wants something; with busy_poll: never
  *
  * While it sleeps it is out of the epoch, so control never waits for it. Control's
  * errands (taking back a closed port's frames) are done here, between turns, because the
@@ -28,8 +28,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define READ_MAX 2048          /* facts.md: reading deep is what makes bursts */
-#define SPIN_NS (50 * NS_PER_US)
 #define RETRY_NS NS_PER_MS     /* a transmit ring that the kernel would not take */
 #define TURN_WAIT_US 50
 #define TURN_WAITS   20000 /* a second */
@@ -41,10 +39,9 @@ struct worker {
 	struct stats *stats;
 	struct trace_set *traces;
 	struct punt_lane *punt;
-	uint32_t read_max;
-	uint64_t spin_ns;
 
 	/* written by control, read by the worker once per turn */
+	struct worker_settings settings;
 	struct port_table *ports;
 	struct fib *fib;
 	struct rules *rules;
@@ -64,7 +61,7 @@ struct worker {
 	bool running;
 
 	/* the worker's own */
-	struct packet **packets; /* a port's share of a turn */
+	struct packet *packets[XSK_RING_MAX]; /* a port's share of a turn */
 	struct pollfd *fds;
 	uint64_t balanced_ns;
 };
@@ -84,7 +81,7 @@ static uint64_t now_ns(void)
 
 static unsigned read_port(struct worker *w, struct io *io)
 {
-	unsigned n = io_rx(io, w->packets, w->read_max);
+	unsigned n = io_rx(io, w->packets, load_shared(&w->settings.read_depth));
 
 	for (unsigned done = 0; done < n; done += VECTOR_SIZE) {
 		struct vector v = {.n = min_u32(VECTOR_SIZE, n - done)};
@@ -173,7 +170,6 @@ static void sleep_until_needed(struct worker *w)
 	uint64_t now = now_ns(), next = pipeline_next(&w->pipeline);
 	struct timespec timeout, *limit = NULL;
 
-	check_balance(w, now);
 	if (waits)
 		next = min_u64(next, now + RETRY_NS);
 	if (next != UINT64_MAX) {
@@ -224,7 +220,9 @@ static void *run(void *arg)
 		uint64_t now = now_ns();
 		if (!idle_since)
 			idle_since = now;
-		if (now - idle_since >= w->spin_ns)
+		check_balance(w, now);
+		if (now - idle_since >= load_shared(&w->settings.spin_ns) &&
+		    !load_shared(&w->settings.busy_poll))
 			sleep_until_needed(w);
 	}
 	epoch_part();
@@ -246,7 +244,6 @@ static int allocate(struct worker *w, const struct worker_config *config)
 	w->traces = trace_set_new();
 	w->ports = port_table_new(0);
 	w->fib = fib_new(NULL, 0);
-	w->packets = calloc(w->read_max, sizeof(struct packet *));
 	w->fds = calloc(POLL_MAX, sizeof(*w->fds));
 	struct neigh_config neigh = config->neigh;
 	struct fdb_config fdb = config->fdb;
@@ -262,11 +259,11 @@ static int allocate(struct worker *w, const struct worker_config *config)
 	w->pipeline.sessions = session_new(&config->sessions);
 	w->pipeline.fragments = nat_fragments_new(config->secret);
 	w->pipeline.limiter = icmp_limiter_new(config->secret);
-	if (!w->stats || !w->traces || !w->ports || !w->fib || !w->packets || !w->fds ||
+	if (!w->stats || !w->traces || !w->ports || !w->fib || !w->fds ||
 	    !w->pipeline.neigh || !w->pipeline.fdb || !w->pipeline.sessions ||
 	    !w->pipeline.fragments || !w->pipeline.limiter)
 		return -ENOMEM;
-	return punt_lane_open(&w->punt, &w->pool, config->area);
+	return punt_lane_open(&w->punt, &w->pool, config->area, config->burst);
 }
 
 /* The thread takes no signals: they are control's. */
@@ -291,8 +288,6 @@ int worker_start(struct worker **out, const struct worker_config *config)
 	if (!w)
 		return -ENOMEM;
 	w->wake_fd = -1;
-	w->read_max = config->read_max ? config->read_max : READ_MAX;
-	w->spin_ns = config->spin_ns ? config->spin_ns : SPIN_NS;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->done, NULL);
 	int code = allocate(w, config);
@@ -302,6 +297,7 @@ int worker_start(struct worker **out, const struct worker_config *config)
 		w->pipeline.traces = w->traces;
 		w->pipeline.punt = punt_lane_io(w->punt);
 		pipeline_init(&w->pipeline);
+		worker_set(w, &config->settings);
 		code = start_thread(w);
 	}
 	if (code) {
@@ -337,7 +333,6 @@ void worker_stop(struct worker *w)
 	pthread_mutex_destroy(&w->lock);
 	pthread_cond_destroy(&w->done);
 	free(w->stats);
-	free(w->packets);
 	free(w->fds);
 	free(w);
 }
@@ -416,6 +411,15 @@ void worker_publish(struct worker *w, struct port_table *ports, struct fib *fib)
 	release_flows(w);
 	if (ports)
 		wait_for_turn(w);
+}
+
+void worker_set(struct worker *w, const struct worker_settings *settings)
+{
+	assert(settings->read_depth && settings->read_depth <= XSK_RING_MAX);
+	store_shared(&w->pipeline.punt_rate, settings->punt_rate);
+	store_shared(&w->settings.read_depth, settings->read_depth);
+	store_shared(&w->settings.spin_ns, settings->spin_ns);
+	store_shared(&w->settings.busy_poll, settings->busy_poll);
 }
 
 struct rules *worker_publish_rules(struct worker *w, struct rules *rules)

@@ -21,15 +21,30 @@
 #include "trace.h"
 #include "xsk.h"
 
+struct burst_lane;
+
+/* What can be changed while it runs; each is taken up by the next turn. */
+struct worker_settings {
+	uint32_t punt_rate;  /* packets a second from each port to the kernel, 0: no limit */
+	uint32_t read_depth; /* packets read from a port per turn: 1 to XSK_RING_MAX */
+	uint64_t spin_ns;    /* without a packet, before it sleeps */
+	/*
+	 * It never sleeps, and looks at the rings again at once. The kernel's own busy polling
+	 * (SO_PREFER_BUSY_POLL) is no part of it: a veth's AF_XDP sockets take the option but have
+	 * no NAPI id to poll (SO_INCOMING_NAPI_ID is 0 on Linux 6.18), and nothing changes.
+	 */
+	bool busy_poll;
+};
+
 struct worker_config {
 	struct xsk_area *area;
+	struct burst_lane *burst; /* for what goes to the kernel, and outlives the worker; NULL: none */
 	uint32_t n_frames, frame_size;
 	struct neigh_config neigh;
 	struct fdb_config fdb;
 	struct session_config sessions;
-	uint32_t read_max;   /* frames read from a port per turn [2048] */
-	uint64_t spin_ns;    /* before it sleeps [50 us] */
 	uint8_t secret[16];  /* for the ICMP limiter's hash */
+	struct worker_settings settings;
 	const struct flow_lane *flow; /* NULL: no flow cache */
 };
 
@@ -39,6 +54,8 @@ struct worker;
 int worker_start(struct worker **worker, const struct worker_config *config);
 /* Ends the thread and frees what it owns; ports must have been closed or outlive it. NULL is fine. */
 void worker_stop(struct worker *worker);
+
+void worker_set(struct worker *worker, const struct worker_settings *settings);
 
 /*
  * Publishes new tables, NULL for "as it is", and returns after the grace period, new ports

@@ -12,6 +12,8 @@ import ctypes
 import json
 import mmap
 import os
+import pathlib
+import shutil
 import signal
 import socket
 import struct
@@ -19,7 +21,7 @@ import subprocess
 import time
 
 import frames
-from lib import SO_RCVBUFFORCE, Lab, command, inside, main, must, test, wait_for
+from lib import SO_RCVBUFFORCE, Lab, Skip, command, inside, main, must, test, wait_for
 
 GRO = "generic-receive-offload"
 PORT, LAST = 9, 0xFFFFFFFF
@@ -41,13 +43,15 @@ class Message(ctypes.Structure): # struct mmsghdr
 
 
 class Batch:
-    """BATCH frames, alike but for the number at their end, that leave in one system call."""
+    """BATCH frames, alike but for the number at their end, that leave in one system call: to a
+    host, or to another address."""
 
-    def __init__(self, lab, sender, receiver):
+    def __init__(self, lab, sender, receiver, address=None):
         here, there = lab.hosts[sender], lab.hosts[receiver]
         head = struct.pack("!HHHH", 1024, PORT, 8 + 18, 0) # no checksum
         frame = frames.eth(here.gateway_mac, here.mac, frames.ETH_IPV4,
-                           frames.ip4(here.address, there.address, frames.UDP, head + bytes(18)))
+                           frames.ip4(here.address, address or there.address, frames.UDP,
+                                      head + bytes(18)))
         self.size = len(frame)
         self.bytes = ctypes.create_string_buffer(frame * BATCH)
         self.iov, self.messages = (Iovec * BATCH)(), (Message * BATCH)()
@@ -395,7 +399,9 @@ def settings_are_listed_changed_and_brought_back_by_a_reload():
         def values():
             return {r["name"]: r["value"] for r in json.loads(tsuji.must("-j set"))}
         assert values() == {"lanes.transmit": "socket", "lanes.burst-min": "7", "lanes.gso": "on",
-                            "lanes.flow-cache": "on", "lanes.far-end": "leave"}
+                            "lanes.flow-cache": "on", "lanes.far-end": "leave",
+                            "lanes.punt-rate": "100000",
+                            "lanes.read-depth": "2048", "lanes.spin": "50", "lanes.busy-poll": "off"}
         assert ports(lab)["r0"]["lane"] == "socket"
         tsuji.must("set lanes.transmit burst")
         assert values()["lanes.transmit"] == "burst" and ports(lab)["r0"]["lane"] == "burst"
@@ -403,6 +409,115 @@ def settings_are_listed_changed_and_brought_back_by_a_reload():
         assert refused.returncode == 2 and "auto|socket|burst" in refused.stderr, refused
         assert tsuji.must("reload") == "~1 lane setting\n"
         assert values()["lanes.transmit"] == "socket" and ports(lab)["r0"]["lane"] == "socket"
+        tsuji.stop()
+
+
+def grown(lab, counter, moment):
+    """By how much a counter of `tsuji stats` grows while moment() runs."""
+    before = lab.tsuji.show("stats")[0][counter]
+    moment()
+    return lab.tsuji.show("stats")[0][counter] - before
+
+
+@test
+def the_worker_sleeps_as_it_is_told():
+    with Lab("ab") as lab:
+        tsuji = lab.start_tsuji(lab.router_file("lanes: {busy-poll: on, flow-cache: off}\n"))
+        lab.must("a", "ping -c 1 -W 2 192.168.0.2")
+        sleeps = lambda moment: grown(lab, "sleeps", moment)
+        pings = lambda: lab.must("a", "ping -c 20 -i 0.01 -W 2 192.168.0.2")
+        assert sleeps(lambda: time.sleep(0.3)) == 0
+        assert grown(lab, "turns", lambda: time.sleep(0.3)) > 100
+        tsuji.must("set lanes.busy-poll off")
+        tsuji.must("set lanes.spin 0")
+        assert sleeps(pings) >= 19 # a request and its reply may come in one waking
+        tsuji.must("set lanes.spin 1000000")
+        lab.must("a", "ping -c 1 -W 2 192.168.0.2") # awake from here on
+        assert sleeps(pings) == 0
+        tsuji.stop()
+
+
+@test
+def the_break_even_is_measured_at_start_unless_it_is_given():
+    with Lab("ab") as lab:
+        set_gro(lab, "b", "on")
+        tsuji = lab.start_tsuji()
+        assert "could not be tried" not in tsuji.output()
+        def burst_min():
+            return json.loads(tsuji.must("-j set lanes.burst-min"))[0]
+        measured = int(burst_min()["now"])
+        assert burst_min()["value"] == "auto" and 1 < measured < 2048, burst_min()
+        assert f"auto ({measured})" in tsuji.must("set")
+        assert {p: r["burst_min"] for p, r in ports(lab).items()} == {"r0": None, "r1": measured}
+        assert f", from {measured} on" in tsuji.must("port show -s")
+        # Nothing of the trial has come out here.
+        assert all(r["tx_packets"] < 5 and r["rx_packets"] < 5 for r in ports(lab).values())
+        tsuji.must("set lanes.burst-min 7")
+        assert burst_min()["now"] == "7" and ports(lab)["r1"]["burst_min"] == 7
+        tsuji.must("set lanes.burst-min auto")
+        assert ports(lab)["r1"]["burst_min"] == measured
+        tsuji.file.write_text(lab.router_file("lanes: {burst-min: 300}\n"))
+        tsuji.must("reload")
+        assert ports(lab)["r1"]["burst_min"] == 300
+        tsuji.must("set lanes.transmit burst")
+        assert ports(lab)["r1"]["burst_min"] == 1
+        tsuji.stop()
+
+
+def burst_link(tsuji):
+    """The number of the BPF link that keeps the burst lane's program attached; None: detached."""
+    for entry in pathlib.Path(f"/proc/{tsuji.process.pid}/fdinfo").iterdir():
+        try:
+            info = dict(line.split(":\t", 1) for line in entry.read_text().splitlines() if ":\t" in line)
+        except FileNotFoundError:
+            continue
+        if info.get("link_type") != "xdp" or info["ifindex"] == "0":
+            continue
+        program = json.loads(must(f"bpftool -j prog show id {info['prog_id']}"))
+        if program["name"] == "burst":
+            return int(info["link_id"])
+    return None
+
+
+@test
+def a_burst_lane_that_lost_its_place_rests_and_gets_it_back():
+    if not shutil.which("bpftool"):
+        raise Skip("needs bpftool to detach the program")
+    with Lab("ab") as lab:
+        set_gro(lab, "b", "on")
+        tsuji = lab.start_tsuji(lab.router_file("lanes: {transmit: burst, flow-cache: off}\n"))
+        link = burst_link(tsuji)
+        must(f"bpftool link detach id {link}")
+        assert burst_link(tsuji) is None
+        with Flow(lab, "a", "b", 50_000) as flow:
+            wait_for(lambda: ports(lab)["r1"]["burst_slow"] >= 3, what="slow calls")
+            wait_for(lambda: "attaching its program anew" in tsuji.output(), what="the renewal")
+        assert flow.faults()[1:] == (0, 0), flow.faults()
+        assert burst_link(tsuji) not in (None, link)
+        with Flow(lab, "a", "b", 5000) as flow: # which is how the worker learns of it
+            pass
+        wait_lane(lab, "r1", "burst")
+        before = ports(lab)["r1"]
+        with Flow(lab, "a", "b", 5000) as flow:
+            pass
+        assert flow.faults() == (0, 0, 0), flow.faults()
+        after = ports(lab)["r1"]
+        assert after["burst_packets"] - before["burst_packets"] >= 5000, (before, after)
+        assert after["burst_slow"] - before["burst_slow"] < 3, (before, after)
+        wait_for(lambda: ports(lab)["r1"]["lane_reason"] is None, 5, "no reason any more")
+        tsuji.stop()
+
+
+@test
+def a_turn_reads_as_deep_as_it_is_told():
+    with Lab("ab") as lab:
+        tsuji = lab.start_tsuji(lab.router_file("lanes: {read-depth: 1, flow-cache: off}\n"))
+        turns = tsuji.show("stats")[0]["turns"]
+        with Flow(lab, "a", "b", 5000) as flow:
+            pass
+        assert flow.faults() == (0, 0, 0), flow.faults()
+        turns = tsuji.show("stats")[0]["turns"] - turns
+        assert turns >= 5000, turns
         tsuji.stop()
 
 

@@ -71,7 +71,8 @@ static const char whole_file[] =
 	"neighbours:\n"
 	"  - {address: 192.168.1.2, mac: \"02:00:00:00:01:02\", port: r0}\n"
 	"  - {address: 192.168.0.2, mac: 02:00:00:AB:cd:02}\n"
-	"lanes: {transmit: burst, burst-min: 17, gso: off, flow-cache: off, far-end: prepare}\n"
+	"lanes: {transmit: burst, burst-min: 17, gso: off, flow-cache: off, far-end: prepare,\n"
+	"  punt-rate: 1000, read-depth: 64, spin: 0, busy-poll: on}\n"
 	"frames: 1088\n";
 
 static void ports_have_addresses_mtu_and_xdp(void **state)
@@ -120,6 +121,20 @@ static void routes_keep_what_the_file_says(void **state)
 	config_free(c);
 }
 
+static void number_or_word_is_either(void **state)
+{
+	(void)state;
+	struct config *c = read_good("ports: {r0: {}}\nlanes: {punt-rate: unlimited}\n");
+	assert_int_equal(c->lanes.punt_rate, 0);
+	config_free(c);
+	c = read_good("ports: {r0: {}}\nlanes: {burst-min: auto}\n");
+	assert_int_equal(c->lanes.burst_min, BURST_MIN_AUTO);
+	config_free(c);
+	c = read_good("ports: {r0: {}}\nlanes: {punt-rate: 0}\n");
+	assert_int_equal(c->lanes.punt_rate, 0);
+	config_free(c);
+}
+
 static void neighbours_lanes_and_frames_are_read(void **state)
 {
 	(void)state;
@@ -135,6 +150,10 @@ static void neighbours_lanes_and_frames_are_read(void **state)
 	assert_false(c->lanes.gso);
 	assert_false(c->lanes.flow_cache);
 	assert_true(c->lanes.far_end_prepare);
+	assert_int_equal(c->lanes.punt_rate, 1000);
+	assert_int_equal(c->lanes.read_depth, 64);
+	assert_int_equal(c->lanes.spin_us, 0);
+	assert_true(c->lanes.busy_poll);
 	assert_int_equal(c->frames, 1088);
 	config_free(c);
 }
@@ -149,10 +168,14 @@ static void file_with_one_port_has_the_defaults(void **state)
 	assert_int_equal(c->n_routes, 0);
 	assert_int_equal(c->n_neighbours, 0);
 	assert_int_equal(c->lanes.transmit, TRANSMIT_AUTO);
-	assert_int_equal(c->lanes.burst_min, BURST_MIN_DEFAULT);
+	assert_int_equal(c->lanes.burst_min, BURST_MIN_AUTO);
 	assert_true(c->lanes.gso);
 	assert_true(c->lanes.flow_cache);
 	assert_false(c->lanes.far_end_prepare);
+	assert_int_equal(c->lanes.punt_rate, PUNT_RATE_DEFAULT);
+	assert_int_equal(c->lanes.read_depth, 2048);
+	assert_int_equal(c->lanes.spin_us, 50);
+	assert_false(c->lanes.busy_poll);
 	assert_int_equal(c->frames, 16384);
 	config_free(c);
 }
@@ -724,6 +747,15 @@ static void scalars_are_strict(void **state)
 		{"ports: {r0: {}}\nframes: 2000\n", {"2:9 2000 is not a multiple of 64"}},
 		{"ports: {r0: {}}\nlanes: {burst-min: 0}\n", {"2:20 too small"}},
 		{"ports: {r0: {}}\nlanes: {burst-min: 2049}\n", {"2:20 too large"}},
+		{"ports: {r0: {}}\nlanes: {punt-rate: 1000001}\n", {"2:20 too large"}},
+		{"ports: {r0: {}}\nlanes: {read-depth: 0}\n", {"2:21 too small"}},
+		{"ports: {r0: {}}\nlanes: {read-depth: 2049}\n", {"2:21 too large"}},
+		{"ports: {r0: {}}\nlanes: {spin: 50us}\n", {"2:15 \"50us\" is not a number"}},
+		{"ports: {r0: {}}\nlanes: {spin: 1000001}\n", {"2:15 too large"}},
+		{"ports: {r0: {}}\nlanes: {busy-poll: 50}\n", {"2:20 \"50\" is not known"}},
+		{"ports: {r0: {}}\nlanes: {busypoll: on}\n", {"2:9 unknown key \"busypoll\""}},
+		{"ports: {r0: {}}\nlanes: {punt-rate: unlimitd}\n",
+		 {"2:20 \"unlimitd\" is not a number"}},
 		{"ports: {r0: {}}\nlanes: {flow-cache: yes}\n", {"2:21 \"yes\" is not known"}},
 		{"ports: {r0: {}}\nlanes: {gso: auto}\n", {"2:14 \"auto\" is not known"}},
 		{"ports: {r0: {}}\nlanes: {transmit: fast, far-end: on, lane: x}\n",
@@ -1526,6 +1558,7 @@ int main(void)
 		cmocka_unit_test(ports_have_addresses_mtu_and_xdp),
 		cmocka_unit_test(routes_keep_what_the_file_says),
 		cmocka_unit_test(neighbours_lanes_and_frames_are_read),
+		cmocka_unit_test(number_or_word_is_either),
 		cmocka_unit_test(file_with_one_port_has_the_defaults),
 		cmocka_unit_test(one_port_may_have_subnets_inside_each_other),
 		cmocka_unit_test(routes_may_differ_in_metric_only),

@@ -514,6 +514,16 @@ static void provoke_DROP_PUNT(struct world *w)
 	arrive(w, 2, frame, world_ip4(frame, 2, "10.0.0.2", "10.0.0.1", 64, PROTO_TCP, 40));
 }
 
+static void provoke_DROP_PUNT_RATE(struct world *w)
+{
+	uint8_t frame[256];
+	uint32_t len = world_ip4(frame, 2, "10.0.0.2", "10.0.0.1", 64, PROTO_TCP, 40);
+
+	w->pipeline.punt_rate = 1;
+	arrive(w, 2, frame, len);
+	arrive(w, 2, frame, len);
+}
+
 struct provocation {
 	enum verdict reason;
 	void (*provoke)(struct world *w);

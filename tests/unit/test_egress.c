@@ -206,6 +206,49 @@ static void egress_kernel_refusal_drops_one_and_goes_on(void **state)
 	assert_int_equal(b->kernel.n, 70);
 }
 
+static void egress_punts_of_each_port_within_its_rate(void **state)
+{
+	struct bench *b = *state;
+
+	b->egress.punt_rate = 4;
+	for (unsigned i = 0; i < 10; i++) {
+		egress_punt(&b->egress, packet_for(b, PORT_NONE), NS_PER_S);
+		struct packet *other = packet_for(b, PORT_NONE);
+		other->wire = 1 + i % 2;
+		egress_punt(&b->egress, other, NS_PER_S);
+	}
+	egress_flush(&b->egress, NS_PER_S);
+	assert_int_equal(b->stats.port[0].ends[PUNTED], 4); /* a second's, at once */
+	assert_int_equal(b->stats.port[0].ends[DROP_PUNT_RATE], 6);
+	assert_int_equal(b->stats.port[1].ends[DROP_PUNT_RATE], 1);
+	assert_int_equal(b->stats.port[2].ends[PUNTED], 4);
+	assert_int_equal(b->kernel.n, 12);
+	assert_int_equal(b->pool.n_free, N_FRAMES - 12);
+	egress_punt(&b->egress, packet_for(b, PORT_NONE), NS_PER_S + NS_PER_S / 4);
+	egress_punt(&b->egress, packet_for(b, PORT_NONE), NS_PER_S + NS_PER_S / 4);
+	egress_flush(&b->egress, NS_PER_S + NS_PER_S / 4);
+	assert_int_equal(b->stats.port[0].ends[PUNTED], 5);
+	assert_int_equal(b->stats.port[0].ends[DROP_PUNT_RATE], 7);
+}
+
+static void egress_punts_a_turn_at_once_and_in_order(void **state)
+{
+	struct bench *b = *state;
+
+	struct packet *sent[1000];
+
+	for (unsigned i = 0; i < 1000; i++) {
+		sent[i] = packet_for(b, PORT_NONE);
+		egress_punt(&b->egress, sent[i], 0);
+	}
+	assert_int_equal(b->kernel.calls, 0);
+	egress_flush(&b->egress, 0);
+	assert_int_equal(b->kernel.calls, 1);
+	for (unsigned i = 0; i < 1000; i++)
+		assert_ptr_equal(b->kernel.packets[i], sent[i]);
+	assert_int_equal(b->stats.port[0].ends[PUNTED], 1000);
+}
+
 static void egress_without_a_punt_lane_drops_by_name(void **state)
 {
 	struct bench *b = *state;
@@ -325,6 +368,8 @@ int main(void)
 		TEST(egress_full_ring_in_a_flood_ends_one_of_it),
 		TEST(egress_mirror_gets_a_copy_in_front_of_what_leaves),
 		TEST(egress_kernel_refusal_drops_one_and_goes_on),
+		TEST(egress_punts_of_each_port_within_its_rate),
+		TEST(egress_punts_a_turn_at_once_and_in_order),
 		TEST(egress_without_a_punt_lane_drops_by_name),
 	};
 	return cmocka_run_group_tests_name("egress", tests, NULL, NULL);

@@ -108,10 +108,13 @@ static void settings_are_aligned(void **state)
 	(void)state;
 	expect(table_settings,
 	       "[{\"name\":\"lanes.transmit\",\"value\":\"auto\",\"accepts\":\"auto|burst\"},"
-	       "{\"name\":\"lanes.burst-min\",\"value\":\"40\",\"accepts\":\"1-2048\"}]",
-	       "SETTING          VALUE  ACCEPTS\n"
-	       "lanes.transmit   auto   auto|burst\n"
-	       "lanes.burst-min  40     1-2048\n");
+	       "{\"name\":\"lanes.gso\",\"value\":\"on\",\"now\":\"on\",\"accepts\":\"off|on\"},"
+	       "{\"name\":\"lanes.burst-min\",\"value\":\"auto\",\"now\":\"33\","
+	       "\"accepts\":\"auto|1-2048\"}]",
+	       "SETTING          VALUE      ACCEPTS\n"
+	       "lanes.transmit   auto       auto|burst\n"
+	       "lanes.gso        on         off|on\n"
+	       "lanes.burst-min  auto (33)  auto|1-2048\n");
 }
 
 static void port_that_coalesces_says_so(void **state)
