@@ -1054,6 +1054,115 @@ static void fdb_control_beside_the_worker_loses_and_tears_nothing(void **unused)
 	fdb_free(race.fdb);
 }
 
+/* -- quoting ------------------------------------------------------------------------------ */
+
+static struct fdb *fdb_quoted(uint32_t *changes)
+{
+	*changes = 7;
+	return fdb_with((struct fdb_config){.capacity = 64, .changes = changes});
+}
+static bool quote(struct fdb *fdb, uint32_t number, uint16_t port, uint64_t now_ns)
+{
+	return fdb_quote(fdb, 0, mac_number(number), port, now_ns);
+}
+
+static void fdb_quote_is_true_of_who_is_alive_behind_that_port(void **unused)
+{
+	(void)unused;
+	uint32_t changes;
+	struct fdb *fdb = fdb_quoted(&changes), *alone = fdb_small();
+	assert_false(quote(fdb, 1, 7, START_NS));
+	learn(fdb, 1, 7, START_NS);
+	assert_true(quote(fdb, 1, 7, START_NS + AGE - 1));
+	assert_false(quote(fdb, 1, 8, START_NS));
+	assert_false(quote(fdb, 1, 7, START_NS + AGE)); /* not yet collected */
+	assert_false(fdb_quote(fdb, 1, mac_number(1), 7, START_NS));
+	assert_int_equal(fdb_add(fdb, 0, mac_number(2), 7, FDB_STATIC), 0);
+	assert_true(quote(fdb, 2, 7, START_NS + 2 * AGE));
+	assert_int_equal(fdb_add(fdb, 0, mac_number(3), 7, FDB_LOCAL), 0);
+	assert_false(quote(fdb, 3, 7, START_NS));
+	assert_int_equal(changes, 7);
+	learn(alone, 1, 7, START_NS); /* nobody to tell */
+	assert_false(quote(alone, 1, 7, START_NS));
+	fdb_free(alone);
+	fdb_free(fdb);
+}
+
+static void fdb_quoted_tells_of_each_end_and_move_once(void **unused)
+{
+	(void)unused;
+	uint32_t changes;
+	struct fdb *fdb = fdb_quoted(&changes);
+	learn(fdb, 1, 7, START_NS);
+	assert_int_equal(learn(fdb, 1, 8, START_NS), FDB_MOVED);
+	assert_int_equal(changes, 7);
+	assert_true(quote(fdb, 1, 8, START_NS));
+	assert_int_equal(learn(fdb, 1, 8, START_NS + 2 * S), FDB_KNOWN);
+	assert_int_equal(lookup(fdb, 1, START_NS), 8);
+	assert_int_equal(changes, 7);
+	assert_int_equal(learn(fdb, 1, 7, START_NS), FDB_MOVED);
+	assert_int_equal(changes, 8);
+	assert_int_equal(learn(fdb, 1, 8, START_NS), FDB_MOVED);
+	assert_int_equal(changes, 8);
+	assert_true(quote(fdb, 1, 8, START_NS));
+	assert_int_equal(fdb_del(fdb, 0, mac_number(1)), 0);
+	assert_int_equal(changes, 9);
+	learn(fdb, 1, 8, START_NS); /* another life */
+	assert_int_equal(fdb_del(fdb, 0, mac_number(1)), 0);
+	assert_int_equal(changes, 9);
+	fdb_free(fdb);
+}
+
+static void fdb_quoted_tells_when_it_expires_is_flushed_or_becomes_another_kind(void **unused)
+{
+	(void)unused;
+	uint32_t changes;
+	struct fdb *fdb = fdb_quoted(&changes);
+	learn(fdb, 1, 7, START_NS);
+	assert_true(quote(fdb, 1, 7, START_NS));
+	fdb_age(fdb, START_NS + AGE);
+	assert_int_equal(fdb_count(fdb), 0);
+	assert_int_equal(changes, 8);
+	learn(fdb, 1, 7, START_NS + AGE);
+	learn(fdb, 2, 7, START_NS + AGE);
+	assert_true(quote(fdb, 1, 7, START_NS + AGE));
+	assert_int_equal(fdb_flush(fdb, 0, 7, false), 2);
+	assert_int_equal(changes, 9);
+	learn(fdb, 1, 7, START_NS + AGE);
+	assert_true(quote(fdb, 1, 7, START_NS + AGE));
+	assert_int_equal(fdb_add(fdb, 0, mac_number(1), 8, FDB_STATIC), 0);
+	assert_int_equal(changes, 10);
+	assert_true(quote(fdb, 1, 8, START_NS));
+	assert_int_equal(fdb_add(fdb, 0, mac_number(1), 8, FDB_LOCAL), 0);
+	assert_int_equal(changes, 11);
+	fdb_revoke(fdb);
+	assert_int_equal(changes, 12);
+	fdb_free(fdb);
+}
+
+static void fdb_repeated_is_young_and_hit(void **unused)
+{
+	(void)unused;
+	struct fdb *fdb = fdb_small();
+	learn(fdb, 1, 7, START_NS);
+	learn(fdb, 2, 8, START_NS);
+	assert_int_equal(lookup(fdb, 2, START_NS), 8);
+	fdb_note_source(fdb, 0, mac_number(1), 7, START_NS + S);
+	assert_true(fdb_note_hits(fdb, 0, mac_number(2), 8, 5, START_NS + S));
+	assert_true(info(fdb, 1).seen_ns == START_NS + S);
+	assert_true(info(fdb, 2).seen_ns == START_NS);
+	assert_int_equal(info(fdb, 2).hits, 6);
+	assert_int_equal(info(fdb, 1).hits, 0);
+	fdb_note_source(fdb, 0, mac_number(1), 9, START_NS + 2 * S);
+	assert_true(info(fdb, 1).seen_ns == START_NS + S); /* it is elsewhere now */
+	assert_false(fdb_note_hits(fdb, 0, mac_number(2), 9, 1, START_NS + S));
+	assert_false(fdb_note_hits(fdb, 0, mac_number(2), 8, 1, START_NS + AGE));
+	fdb_note_source(fdb, 0, mac_number(3), 9, START_NS + 2 * S);
+	assert_false(fdb_note_hits(fdb, 0, mac_number(4), 9, 1, START_NS + 2 * S));
+	assert_int_equal(fdb_count(fdb), 2);
+	fdb_free(fdb);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1087,6 +1196,10 @@ int main(void)
 		cmocka_unit_test(fdb_vector_finds_what_each_would),
 		cmocka_unit_test(fdb_random_operations_agree_with_the_twin),
 		cmocka_unit_test(fdb_control_beside_the_worker_loses_and_tears_nothing),
+		cmocka_unit_test(fdb_quote_is_true_of_who_is_alive_behind_that_port),
+		cmocka_unit_test(fdb_quoted_tells_of_each_end_and_move_once),
+		cmocka_unit_test(fdb_quoted_tells_when_it_expires_is_flushed_or_becomes_another_kind),
+		cmocka_unit_test(fdb_repeated_is_young_and_hit),
 	};
 	seed_rand();
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1356,6 +1356,144 @@ static void neigh_control_beside_the_worker_loses_and_tears_nothing(void **unuse
 	neigh_free(race.table);
 }
 
+/* -- quoting ------------------------------------------------------------------------------ */
+
+static struct bench *bench_quoted(uint32_t *changes)
+{
+	*changes = 7;
+	return bench_new((struct neigh_config){.changes = changes});
+}
+static bool quote(struct bench *b, unsigned number, unsigned mac)
+{
+	return neigh_quote(b->table, 0, host(number), mac_number(mac));
+}
+
+static void neigh_quote_is_true_of_who_can_be_used_with_that_mac(void **unused)
+{
+	(void)unused;
+	uint32_t changes;
+	struct bench *b = bench_quoted(&changes);
+	assert_false(quote(b, 2, 1));
+	resolve(b, 2);
+	assert_false(quote(b, 2, 0)); /* INCOMPLETE */
+	let_fail(b, 2);
+	assert_false(quote(b, 2, 0));
+	make_stale(b, 3, 1);
+	assert_true(quote(b, 3, 1));
+	assert_false(quote(b, 3, 2));
+	assert_false(neigh_quote(b->table, 1, host(3), mac_number(1)));
+	neigh_add(b->table, 0, host(4), mac_number(4));
+	assert_true(quote(b, 4, 4));
+	assert_int_equal(changes, 7);
+	bench_free(b);
+}
+
+static void neigh_quote_without_anyone_to_tell_is_false(void **unused)
+{
+	(void)unused;
+	struct bench *b = bench_new((struct neigh_config){0});
+	make_reachable(b, 2, 1);
+	assert_false(quote(b, 2, 1));
+	bench_free(b);
+}
+
+static void neigh_changed_tells_once_and_only_if_quoted(void **unused)
+{
+	(void)unused;
+	uint32_t changes;
+	struct bench *b = bench_quoted(&changes);
+	make_stale(b, 2, 1);
+	assert_true(learn(b, 2, 2, NEIGH_HEARD));
+	assert_int_equal(changes, 7);
+	assert_true(quote(b, 2, 2));
+	assert_true(learn(b, 2, 3, NEIGH_HEARD));
+	assert_int_equal(changes, 8);
+	assert_true(learn(b, 2, 4, NEIGH_HEARD));
+	assert_int_equal(changes, 8);
+	bench_free(b);
+}
+
+static void neigh_quoted_that_keeps_its_mac_tells_nothing(void **unused)
+{
+	(void)unused;
+	uint32_t changes;
+	struct bench *b = bench_quoted(&changes);
+	make_reachable(b, 2, 1);
+	assert_true(quote(b, 2, 1));
+	poll_after(b, 30 * S);
+	assert_int_equal(state(b, 2), NEIGH_STALE);
+	assert_int_equal(resolve(b, 2), TO_REWRITE);
+	assert_int_equal(state(b, 2), NEIGH_PROBE);
+	assert_true(learn(b, 2, 1, NEIGH_REPLY));
+	neigh_add(b->table, 0, host(2), mac_number(1));
+	assert_int_equal(changes, 7);
+	neigh_add(b->table, 0, host(2), mac_number(2));
+	assert_int_equal(changes, 8);
+	bench_free(b);
+}
+
+static void neigh_quoted_that_fails_or_goes_tells(void **unused)
+{
+	(void)unused;
+	uint32_t changes;
+	struct bench *b = bench_quoted(&changes);
+	make_stale(b, 2, 1);
+	assert_true(quote(b, 2, 1));
+	resolve(b, 2);
+	let_fail(b, 2);
+	assert_int_equal(changes, 8);
+	make_reachable(b, 3, 1);
+	assert_true(quote(b, 3, 1));
+	assert_int_equal(neigh_del(b->table, 0, host(3)), 0);
+	assert_int_equal(changes, 9);
+	make_reachable(b, 4, 1);
+	make_reachable(b, 5, 1);
+	assert_true(quote(b, 4, 1));
+	assert_int_equal(neigh_flush(b->table, 0, true), 3);
+	assert_int_equal(changes, 10);
+	make_stale(b, 6, 1); /* forgotten for want of use */
+	assert_true(quote(b, 6, 1));
+	poll_after(b, 60 * S);
+	assert_int_equal(state(b, 6), N_NEIGH_STATES);
+	assert_int_equal(changes, 11);
+	make_reachable(b, 6, 1); /* another life: nobody has quoted it */
+	assert_int_equal(neigh_del(b->table, 0, host(6)), 0);
+	assert_int_equal(changes, 11);
+	bench_free(b);
+}
+
+static void neigh_quoted_that_is_evicted_tells(void **unused)
+{
+	(void)unused;
+	uint32_t changes = 7;
+	struct bench *b = bench_new((struct neigh_config){.capacity = 1, .changes = &changes});
+	assert_true(learn(b, 2, 1, NEIGH_ASKED_US)); /* STALE, never used */
+	assert_true(quote(b, 2, 1));
+	assert_int_equal(resolve(b, 3), HELD);
+	assert_int_equal(changes, 8);
+	bench_free(b);
+}
+
+static void neigh_repeated_is_used_and_probed(void **unused)
+{
+	(void)unused;
+	struct bench *b = bench_new((struct neigh_config){0});
+	make_stale(b, 2, 1);
+	neigh_note_repeated(b->table, 0, host(2), b->now_ns);
+	assert_int_equal(state(b, 2), NEIGH_PROBE);
+	assert_true(info(b, 2).used_ns == b->now_ns);
+	assert_int_equal(poll_after(b, 0), 1);
+	assert_due(b, 0, 2, mac_number(1));
+	let_fail(b, 2);
+	uint64_t used_ns = info(b, 2).used_ns;
+	neigh_note_repeated(b->table, 0, host(2), b->now_ns); /* late: it is not used any more */
+	assert_int_equal(state(b, 2), NEIGH_FAILED);
+	assert_true(info(b, 2).used_ns == used_ns);
+	neigh_note_repeated(b->table, 0, host(9), b->now_ns);
+	assert_int_equal(state(b, 9), N_NEIGH_STATES);
+	bench_free(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1398,6 +1536,13 @@ int main(void)
 		cmocka_unit_test(neigh_flush_takes_one_port_or_all_and_statics_if_asked),
 		cmocka_unit_test(neigh_random_operations_agree_with_the_twin),
 		cmocka_unit_test(neigh_control_beside_the_worker_loses_and_tears_nothing),
+		cmocka_unit_test(neigh_quote_is_true_of_who_can_be_used_with_that_mac),
+		cmocka_unit_test(neigh_quote_without_anyone_to_tell_is_false),
+		cmocka_unit_test(neigh_changed_tells_once_and_only_if_quoted),
+		cmocka_unit_test(neigh_quoted_that_keeps_its_mac_tells_nothing),
+		cmocka_unit_test(neigh_quoted_that_fails_or_goes_tells),
+		cmocka_unit_test(neigh_quoted_that_is_evicted_tells),
+		cmocka_unit_test(neigh_repeated_is_used_and_probed),
 	};
 	seed_rand();
 	return cmocka_run_group_tests(tests, NULL, NULL);

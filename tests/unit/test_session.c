@@ -1771,6 +1771,152 @@ static void session_control_beside_the_worker_loses_and_tears_nothing(void **unu
 	session_free(race.table);
 }
 
+/* -- quoting ------------------------------------------------------------------------------ */
+
+struct told {
+	unsigned n, n_ended;
+	struct tuple last;
+	uint32_t changes;
+};
+
+static void hear(void *arg, const struct session *s, bool ended)
+{
+	struct told *told = arg;
+
+	told->n++;
+	told->n_ended += ended;
+	told->last = s->tuple[SESSION_ORIGINAL];
+}
+
+static struct session_table *table_watched(struct told *told, uint32_t capacity)
+{
+	struct session_table *table = table_with((struct session_config){.capacity = capacity});
+	const struct session_watch watch = {hear, told, &told->changes};
+
+	session_set_watch(table, &watch);
+	return table;
+}
+
+static void session_quoted_tells_of_its_states(void **unused)
+{
+	(void)unused;
+	struct told told = {0};
+	struct session_table *table = table_watched(&told, 64);
+	struct session *s = open_established(table, 1000, START_NS);
+	uint64_t now_ns = START_NS;
+	said(RST);
+	said(ACK);
+	assert_int_equal(told.n, 0); /* not quoted */
+	assert_true(session_quote(table, s));
+	said(ACK);
+	answered(FIN | ACK);
+	assert_int_equal(told.n, 0);
+	assert_int_equal(said(RST), SESSION_TRANSITORY);
+	assert_int_equal(told.n, 1);
+	assert_memory_equal(&told.last, &s->tuple[SESSION_ORIGINAL], sizeof(told.last));
+	assert_int_equal(answered(ACK), SESSION_ESTABLISHED);
+	assert_int_equal(told.n, 2);
+	assert_int_equal(said(FIN | ACK), SESSION_TRANSITORY);
+	assert_int_equal(told.n, 3);
+	assert_int_equal(said(SYN), SESSION_NEW); /* the same endpoints begin anew, still quoted */
+	assert_int_equal(told.n, 4);
+	assert_int_equal(told.n_ended, 0);
+	session_free(table);
+}
+
+static void session_quoted_udp_tells_of_its_first_answer_alone(void **unused)
+{
+	(void)unused;
+	struct told told = {0};
+	struct session_table *table = table_watched(&told, 64);
+	struct session *s = open_plain(table, flow(PROTO_UDP, 1, 1000, 1, 53), START_NS);
+	uint64_t now_ns = START_NS;
+	assert_true(session_quote(table, s));
+	said(0);
+	assert_int_equal(told.n, 0);
+	assert_int_equal(answered(0), SESSION_ESTABLISHED);
+	assert_int_equal(told.n, 1);
+	answered(0);
+	said(0);
+	assert_int_equal(told.n, 1);
+	assert_int_equal(told.n_ended, 0);
+	session_free(table);
+}
+
+static void session_quoted_tells_of_its_end(void **unused)
+{
+	(void)unused;
+	struct told told = {0};
+	struct session_table *table = table_watched(&told, 2);
+	struct session *s = open_plain(table, flow(PROTO_UDP, 1, 1000, 1, 53), START_NS);
+	assert_true(session_quote(table, s));
+	session_age(table, START_NS + 5 * MINUTE); /* expired */
+	assert_int_equal(told.n_ended, 1);
+	uint64_t now_ns = START_NS + 5 * MINUTE;
+	s = open_plain(table, flow(PROTO_UDP, 1, 1001, 1, 53), now_ns);
+	assert_true(session_quote(table, s));
+	open_plain(table, flow(PROTO_UDP, 1, 1002, 1, 53), now_ns + 1);
+	assert_int_equal(told.n_ended, 1);
+	open_plain(table, flow(PROTO_UDP, 1, 1003, 1, 53), now_ns + 2); /* it is evicted */
+	assert_int_equal(told.n_ended, 2);
+	assert_int_equal(be16_host(told.last.sport), 1001);
+	assert_int_equal(told.n, 2);
+	session_free(table);
+}
+
+static void session_flushed_voids_at_once_and_tells_the_worker_later(void **unused)
+{
+	(void)unused;
+	struct told told = {.changes = 7};
+	struct session_table *table = table_watched(&told, 64);
+	struct session *s = open_plain(table, flow(PROTO_UDP, 1, 1000, 1, 53), START_NS);
+	assert_true(session_quote(table, s));
+	assert_int_equal(session_flush(table, is_everything, NULL), 1);
+	assert_int_equal(told.changes, 8);
+	assert_int_equal(told.n, 0); /* from control's thread nobody is told */
+	assert_false(session_quote(table, s));
+	session_note_repeated(table, s, SESSION_ORIGINAL, 5, 500, START_NS + S);
+	assert_int_equal(s->packets[SESSION_ORIGINAL], 0);
+	session_age(table, START_NS);
+	assert_int_equal(told.n_ended, 1);
+	assert_int_equal(session_flush(table, is_everything, NULL), 0);
+	assert_int_equal(told.changes, 8);
+	session_advance(table, S);
+	assert_int_equal(told.changes, 9);
+	session_free(table);
+}
+
+static void session_repeated_counts_and_lasts_as_noted(void **unused)
+{
+	(void)unused;
+	struct told told = {0};
+	struct session_table *table = table_watched(&told, 64);
+	struct session *s = open_plain(table, flow(PROTO_UDP, 1, 1000, 1, 53), START_NS);
+	uint64_t now_ns = START_NS + MINUTE;
+	session_note_repeated(table, s, SESSION_ORIGINAL, 5, 500, now_ns);
+	session_note_repeated(table, s, SESSION_REPLY, 3, 40, now_ns);
+	assert_int_equal(s->packets[SESSION_ORIGINAL], 5);
+	assert_int_equal(s->bytes[SESSION_ORIGINAL], 500);
+	assert_int_equal(s->packets[SESSION_REPLY], 3);
+	assert_int_equal(s->bytes[SESSION_REPLY], 40);
+	assert_int_equal(s->state, SESSION_NEW); /* its packets leave that as it is */
+	assert_true(left(s, now_ns) == 5 * MINUTE);
+	assert_true(session_left(table, s) == 5 * MINUTE);
+	session_advance(table, MINUTE);
+	assert_true(session_left(table, s) == 4 * MINUTE);
+	session_advance(table, 5 * MINUTE);
+	assert_true(session_left(table, s) == 0);
+	session_free(table);
+}
+
+static void session_quote_without_a_watch_is_false(void **unused)
+{
+	(void)unused;
+	struct session_table *table = table_small();
+	assert_false(session_quote(table, open_plain(table, flow(PROTO_UDP, 1, 1, 1, 1), START_NS)));
+	session_free(table);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1824,6 +1970,12 @@ int main(void)
 		cmocka_unit_test(session_flush_ends_what_matches_at_once),
 		cmocka_unit_test(session_random_operations_agree_with_the_twin),
 		cmocka_unit_test(session_control_beside_the_worker_loses_and_tears_nothing),
+		cmocka_unit_test(session_quoted_tells_of_its_states),
+		cmocka_unit_test(session_quoted_udp_tells_of_its_first_answer_alone),
+		cmocka_unit_test(session_quoted_tells_of_its_end),
+		cmocka_unit_test(session_flushed_voids_at_once_and_tells_the_worker_later),
+		cmocka_unit_test(session_repeated_counts_and_lasts_as_noted),
+		cmocka_unit_test(session_quote_without_a_watch_is_false),
 	};
 	seed_rand();
 	return cmocka_run_group_tests(tests, NULL, NULL);
