@@ -67,7 +67,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* -- what XDP does ------------------------------------------------------------------ */
+/* -- what XDP does ---------------------------------------------------------------------- */
 
 static struct flow_key key_from(uint32_t flow, uint16_t port_in)
 {
@@ -123,7 +123,7 @@ static void repeat(uint32_t flow, uint32_t bytes)
 	count(e, bytes);
 }
 
-/* -- what the worker does ------------------------------------------------------------ */
+/* -- what the worker does --------------------------------------------------------------- */
 
 static bool wants(uint32_t flow)
 {
@@ -210,7 +210,7 @@ static struct flow_counts counts(void)
 	return c;
 }
 
-/* -- getting in ---------------------------------------------------------------------- */
+/* -- getting in ------------------------------------------------------------------------- */
 
 static void flow_second_packet_is_wanted(void **unused)
 {
@@ -310,7 +310,7 @@ static void flow_decided_before_a_change_is_not_armed(void **unused)
 	assert_true(arm(1));
 }
 
-/* -- serving ports -------------------------------------------------------------------- */
+/* -- serving ports ---------------------------------------------------------------------- */
 
 static void ports_serve_as_they_are_set(void **unused)
 {
@@ -354,7 +354,7 @@ static void head_changes_void_only_if_something_changes(void **unused)
 	assert_int_equal(counts().changes, before + 3);
 }
 
-/* -- being void ----------------------------------------------------------------------- */
+/* -- being void ------------------------------------------------------------------------- */
 
 static void change_makes_a_flow_void_and_wanted_at_once(void **unused)
 {
@@ -490,7 +490,7 @@ static void ended_session_is_taken_out_of_notes(void **unused)
 	assert_int_equal(report.packets, 1);
 }
 
-/* -- room ----------------------------------------------------------------------------- */
+/* -- room ------------------------------------------------------------------------------- */
 
 static void draining_place_is_nobody_elses_for_a_while_and_late_counts_are_reported(void **unused)
 {
@@ -561,7 +561,7 @@ static void idle_flow_goes_and_a_busy_one_stays(void **unused)
 	expect_seen(1, IDLE_NS / DRAIN_NS, IDLE_NS / DRAIN_NS * 60);
 }
 
-/* -- when not to arm ------------------------------------------------------------------ */
+/* -- when not to arm -------------------------------------------------------------------- */
 
 static void changes_faster_than_the_bound_stop_arming_for_a_while(void **unused)
 {
@@ -623,7 +623,7 @@ static void hold_leaves_what_is_armed(void **unused)
 	assert_non_null(see(1));
 }
 
-/* -- reports -------------------------------------------------------------------------- */
+/* -- reports ---------------------------------------------------------------------------- */
 
 static void sweep_waits_for_its_time(void **unused)
 {
@@ -736,7 +736,7 @@ static void counters_that_wrap_are_reported_right(void **unused)
 	expect_seen(1, 3 * 0x60000000ull, bytes);
 }
 
-/* -- against a naive twin -------------------------------------------------------------- */
+/* -- against a naive twin --------------------------------------------------------------- */
 
 /*
  * The twin keeps its places by number, in the order of the buckets, and for each flow how much
