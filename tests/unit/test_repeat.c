@@ -811,6 +811,30 @@ static void tcp_without_its_beginning_in_sight_is_new_until_both_have_spoken(voi
 	expect_repeated(reply(ACK));
 }
 
+/* Among all sums of header and segment are those that become zero, in either of its forms. */
+static void expect_repeated_with_every_sum(struct bytes b, unsigned sum_at)
+{
+	expect_repeated(b);
+	for (unsigned i = 0; i <= UINT16_MAX; i++) {
+		const uint16_t sum = (uint16_t)i;
+		ip_of(&b)->id.raw = sum;
+		memcpy(b.at + sum_at, &sum, sizeof(sum));
+		fix_header(&b);
+		assert_true(pass(&b));
+	}
+	expect_same_accounts();
+}
+
+static void translated_with_any_sum_leaves_as_the_twin_sends_it(void **unused)
+{
+	(void)unused;
+	use_rules(true, false);
+	expect_repeated_with_every_sum(shake_hands(1000), 34 + offsetof(struct tcp_hdr, checksum));
+	expect_repeated_with_every_sum(reply(ACK), 34 + offsetof(struct tcp_hdr, checksum));
+	expect_repeated_with_every_sum(udp(R0, "192.168.1.2", "10.0.0.2", 1, 2, 9),
+				       34 + offsetof(struct udp_hdr, checksum));
+}
+
 static void tcp_reset_is_told_and_a_later_segment_restores(void **unused)
 {
 	(void)unused;
@@ -1579,6 +1603,7 @@ int main(void)
 		repeat_test(icmp_error_about_a_session_is_not_offered),
 		repeat_test(tcp_is_offered_once_it_is_established),
 		repeat_test(tcp_without_its_beginning_in_sight_is_new_until_both_have_spoken),
+		repeat_test(translated_with_any_sum_leaves_as_the_twin_sends_it),
 		repeat_test(tcp_reset_is_told_and_a_later_segment_restores),
 		repeat_test(tcp_fins_of_both_end_the_repeating),
 		repeat_test(state_changed_in_the_turn_of_the_offer_is_not_armed),
