@@ -596,6 +596,15 @@ static void unusual_frames_of_a_repeated_flow_go_the_long_way(void **unused)
 	ip_of(&b)->checksum.raw ^= 1;
 	assert_false(pass(&b));
 	b = usual;
+	ip_of(&b)->version_ihl = 0x65;
+	fix_header(&b);
+	assert_false(pass(&b));
+	b = usual;
+	ip_of(&b)->version_ihl = 0x46; /* an end of options, which adds nothing to the sum */
+	memset(b.at + 34, 0, 4);
+	fix_header(&b);
+	assert_false(pass(&b));
+	b = usual;
 	b.len += 6; /* padded */
 	assert_false(pass(&b));
 	b = udp(R0, "192.168.1.2", "192.168.0.2", 1, 2, 1400 - 28);
