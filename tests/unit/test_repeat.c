@@ -820,6 +820,31 @@ static void tcp_without_its_beginning_in_sight_is_new_until_both_have_spoken(voi
 	expect_repeated(reply(ACK));
 }
 
+static void broken_segments_of_a_repeated_session_go_the_long_way(void **unused)
+{
+	const uint16_t lens[] = {0, 7, 8 + 10 + 1};
+	struct bytes b = udp(R0, "192.168.1.2", "192.168.0.2", 1, 2, 10);
+
+	(void)unused;
+	use_rules(true, false);
+	expect_repeated(b);
+	for (unsigned i = 0; i < ARRAY_SIZE(lens); i++) {
+		udp_of(&b)->len = be16_from(lens[i]);
+		assert_false(pass(&b));
+	}
+	udp_of(&b)->len = be16_from(8);
+	assert_true(pass(&b));
+	b = shake_hands(1000);
+	expect_repeated(b);
+	tcp_of(&b)->data_offset = 4 << 4;
+	assert_false(pass(&b));
+	tcp_of(&b)->data_offset = 11 << 4; /* of ten words */
+	assert_false(pass(&b));
+	tcp_of(&b)->data_offset = 10 << 4;
+	assert_true(pass(&b));
+	expect_same_accounts();
+}
+
 /* Among all sums of header and segment are those that become zero, in either of its forms. */
 static void expect_repeated_with_every_sum(struct bytes b, unsigned sum_at)
 {
@@ -1612,6 +1637,7 @@ int main(void)
 		repeat_test(icmp_error_about_a_session_is_not_offered),
 		repeat_test(tcp_is_offered_once_it_is_established),
 		repeat_test(tcp_without_its_beginning_in_sight_is_new_until_both_have_spoken),
+		repeat_test(broken_segments_of_a_repeated_session_go_the_long_way),
 		repeat_test(translated_with_any_sum_leaves_as_the_twin_sends_it),
 		repeat_test(tcp_reset_is_told_and_a_later_segment_restores),
 		repeat_test(tcp_fins_of_both_end_the_repeating),
