@@ -1820,6 +1820,9 @@ static void session_quoted_tells_of_its_states(void **unused)
 	assert_int_equal(told.n, 3);
 	assert_int_equal(said(SYN), SESSION_NEW); /* the same endpoints begin anew, still quoted */
 	assert_int_equal(told.n, 4);
+	answered(SYN | ACK);
+	assert_int_equal(said(ACK), SESSION_ESTABLISHED);
+	assert_int_equal(told.n, 5);
 	assert_int_equal(told.n_ended, 0);
 	session_free(table);
 }
@@ -1840,6 +1843,8 @@ static void session_quoted_udp_tells_of_its_first_answer_alone(void **unused)
 	said(0);
 	assert_int_equal(told.n, 1);
 	assert_int_equal(told.n_ended, 0);
+	session_age(table, START_NS + 5 * MINUTE);
+	assert_int_equal(told.n_ended, 1);
 	session_free(table);
 }
 
