@@ -233,7 +233,11 @@ static void entry_write(struct flow_entry *e, const struct flow_entry *from, uin
 	store_release(&e->sequence, (uint16_t)(e->sequence + 1));
 }
 
-/* The place for a flow: its own, or an empty one; UINT32_MAX: none. */
+/*
+ * The place for a flow: its own, or an empty one; UINT32_MAX: none. The emptier bucket of the two
+ * would lose fewer flows when half of all places are taken (0.03 % instead of 0.2), but have XDP
+ * look into both for half of the flows.
+ */
 static uint32_t place_for(const struct flow_cache *cache, const struct flow_key *key)
 {
 	struct choice c = choices(cache, hash_of(cache, key));
@@ -354,9 +358,7 @@ bool flow_next_report(struct flow_cache *cache, uint64_t now_ns, struct flow_rep
 {
 	if (!cache->sweeping && !sweep_begins(cache, now_ns))
 		return false;
-	/* Somebody waits: to the end, at once. */
-	bool hurry = cache->sweep_asked != cache->settled;
-	while (cache->swept && (hurry || cache->looked < SWEEP_SLICE)) {
+	while (cache->swept && cache->looked < SWEEP_SLICE) {
 		cache->looked++;
 		if (look(cache, cache->list[--cache->swept], now_ns, report))
 			return true;

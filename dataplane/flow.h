@@ -94,7 +94,7 @@ struct flow_report {
 };
 /*
  * The next flow of which packets went by since its last report; false: none, for now. Each is
- * looked at two to ten times a second, a slice in each turn, or all of them if control waits for it.
+ * looked at two to ten times a second, and when control asks; a slice in each turn.
  */
 bool flow_next_report(struct flow_cache *cache, uint64_t now_ns, struct flow_report *report);
 /* When flow_next_report() is to be called next; UINT64_MAX: the cache is empty. */
