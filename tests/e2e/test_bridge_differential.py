@@ -8,8 +8,8 @@ byte, and nothing in them may differ. Who gets what must differ only as differen
 (its entries for "bridge"), and each entry must be needed. The kernel compared with itself
 shows nothing; with one that learns nothing it shows much.
 
-By the flow cache: before each frame to a station, two others with the same addresses have
-gone the same way, so that the case's own meets what XDP repeats.
+By the flow cache: before each frame to a station, three others with the same addresses
+have gone the same way, so that the case's own meets what XDP repeats.
 
 Ageing needs time, so both bridges age in one lab, at once.
 """
@@ -97,10 +97,9 @@ class FlowSide(TsujiSide):
         flows = [(host, frame[:12]) for host, frame, *_ in some
                  if len(frame) >= 14 and not frame[0] & 1]
         self.flows += len(flows)
-        for host, addresses in flows:
-            for _ in range(2): # the second frame of a flow arms it
+        for n in (2, 1) if flows else (): # the second frame arms, the third goes the long way
+            for host, addresses in flows * n:
                 wire.taps[host].send(addresses + PLAIN)
-        if flows:
             wire.settle()
 
     def end(self):

@@ -12,7 +12,7 @@ Hosts answer what reaches them, so a case can go different ways: where a datagra
 come through, its answer is not sent.
 
 By the flow cache: before each datagram of UDP, and each segment of TCP in the midst of a
-connection, two others like it have gone the same way, so that the case's own meets what XDP
+connection, three others like it have gone the same way, so that the case's own meets what XDP
 repeats.
 
 Fields that may differ, and only where named here:
@@ -186,9 +186,10 @@ class FlowSide(TsujiSide):
         if len(like) != 1 or not like[0]:
             return
         self.flows += 1
-        for _ in range(2): # the second packet of a flow arms it
-            player.taps[host].send(like[0])
-        player.settle({name: [] for name in player.taps})
+        for n in (2, 1): # the second packet arms it, the third is the last to go the long way
+            for _ in range(n):
+                player.taps[host].send(like[0])
+            player.settle({name: [] for name in player.taps})
 
 
 def like_it(frame, step):
