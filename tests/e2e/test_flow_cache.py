@@ -36,8 +36,9 @@ ROUTES = "routes:\n" \
 class Watch:
     """A stream, what is known of it, and changes under it."""
 
-    def __init__(self, lab, stream):
+    def __init__(self, lab, stream, sender="a"):
         self.lab, self.tsuji, self.stream, self.seen = lab, lab.tsuji, stream, []
+        self.ends = sender, [host for host in lab.hosts if host != sender]
 
     def gather(self):
         arrived = self.stream.arrivals()
@@ -65,7 +66,7 @@ class Watch:
         wrong = [a for a in later if not fresh(a)]
         assert not wrong, f"number {wrong[0].number} at {wrong[0].host}: {wrong[0].frame.hex()}"
         missing = AFTERWARDS - len({a.number for a in later})
-        lost = named_losses(self.lab, "a", "bc")
+        lost = named_losses(self.lab, *self.ends)
         assert missing <= sum(lost.values()), f"{missing} missing, named: {lost}"
 
     def none_go(self, act, **options):
@@ -77,7 +78,7 @@ class Watch:
         n = self.stream.stop()
         time.sleep(0.1)
         self.gather()
-        lost = named_losses(self.lab, "a", "bc")
+        lost = named_losses(self.lab, *self.ends)
         doubled, missing = len(self.seen) - len(set(self.seen)), n - len(set(self.seen))
         print(f"    {n} sent, {repeated(self.tsuji)} repeated, {missing} missing, named {lost}")
         assert doubled == 0, f"{doubled} doubled"
@@ -177,6 +178,33 @@ def a_port_is_obeyed_by_the_next_packet():
             must(f"{link} up")
             wait_for(lambda: ports(tsuji)["r1"]["state"] == "up", what="r1 up")
             watch.all_go(lambda: wait_repeated(tsuji), lambda a: False, at("b"))
+            def remove():
+                tsuji.file.write_text("ports:\n  r0: {addresses: [192.168.1.1/24]}\n")
+                tsuji.must("reload")
+            watch.none_go(remove)
+            watch.all_go(lab.reload, lambda a: False, at("b"), cached=False)
+            watch.all_go(lambda: wait_repeated(tsuji), lambda a: False, at("b"))
+            watch.finish()
+        tsuji.stop()
+
+
+@test
+def the_mac_of_a_port_is_obeyed_by_the_next_packet():
+    with RoutedLab("abc") as lab:
+        tsuji = lab.start()
+        def change_mac(port, mac):
+            must(f"ip -n {lab.router} link set {port} address {mac.hex(':')}")
+            wait_for(lambda: ports(tsuji)[port]["mac"] == mac.hex(":"), what=f"the MAC of {port}")
+        def source(mac):
+            return lambda a: a.frame[6:12] == mac
+        with lab.stream() as stream:
+            watch = Watch(lab, stream)
+            new = frames.mac("02:00:00:00:88:01")
+            watch.all_go(lambda: change_mac("r1", new), source(lab.b.gateway_mac), source(new))
+            watch.none_go(lambda: change_mac("r0", new)) # host a does not know of it
+            assert tsuji.drops()["eth-not-ours"] >= AFTERWARDS
+            watch.all_go(lambda: change_mac("r0", lab.a.gateway_mac), lambda a: False, at("b"),
+                         cached=False)
             watch.finish()
         tsuji.stop()
 
@@ -290,6 +318,26 @@ def rules_are_obeyed_by_the_next_packet():
         tsuji.stop()
 
 
+@test
+def a_session_that_is_evicted_is_opened_anew():
+    with RoutedLab("abc") as lab:
+        tsuji = lab.start("sessions: {max: 16}\n"
+                          "nat:\n  - {action: masquerade, out: r1, from: 10.1.0.0/16}\n")
+        with lab.stream() as stream:
+            watch = Watch(lab, stream)
+            for n in range(20): # nobody answers: the oldest one goes
+                wait_repeated(tsuji, 50)
+                for port in range(20):
+                    lab.a.tap.send(frames.eth(lab.a.gateway_mac, lab.a.mac, frames.ETH_IPV4,
+                                              frames.ip4("10.1.0.2", THERE, UDP, frames.udp(
+                                                  "10.1.0.2", THERE, sport=n << 8 | port, dport=7))))
+            wait_repeated(tsuji)
+            stats = tsuji.show("stats")[0]
+            assert stats["sessions_evicted"] > 200 and stats["sessions"] <= 16, stats
+            watch.finish()
+        tsuji.stop()
+
+
 STATION = frames.mac("02:00:00:00:66:01")
 
 
@@ -333,6 +381,78 @@ def the_forwarding_database_is_obeyed_by_the_next_frame():
         tsuji.stop()
 
 
+@test
+def a_station_below_a_leg_is_found_where_it_is():
+    with FdbLab("abc") as lab:
+        gro_on(lab)
+        far = "192.168.9.1"
+        must(f"ip -n {lab.c.namespace} address add 192.168.9.2/24 dev eth0")
+        must(f"ip -n {lab.c.namespace} route replace default via {far}")
+        neighbours = f'neighbours:\n  - {{address: 192.0.2.9, mac: "{STATION.hex(":")}", port: br0}}\n'
+        tsuji = lab.start_tsuji(lab.bridge_file(
+            "ab", bridge="addresses: [192.0.2.254/24]", extra=neighbours,
+            ports=f"  r2: {{addresses: [{far}/24]}}\n"))
+        lab.taps()
+        lab.speak("a")
+        down = datagram(lab.c, "192.168.9.2", "192.0.2.9", dst_mac=lab.c.port_mac)
+        with Stream(lab, "c", [down]) as stream:
+            watch = Watch(lab, stream, "c")
+            watch.all_go(lambda: lab.speak("b"), at("a"), at("b"))
+            watch.all_go(lambda: lab.speak("a"), at("b"), at("a"))
+            watch.finish()
+        # And up, from a station that is heard elsewhere as well.
+        leg = frames.mac(next(r["mac"] for r in tsuji.show("bridge") if r["name"] == "br0"))
+        up = datagram(lab.a, "192.0.2.9", "192.168.9.2", dst_mac=leg)
+        up = up[:6] + STATION + up[12:]
+        with Stream(lab, "a", [up]) as stream:
+            watch = Watch(lab, stream)
+            wait_repeated(tsuji)
+            was = tsuji.show("stats")[0]["flow_changes"]
+            lab.b.tap.send(frames.eth(frames.BROADCAST, STATION, LOCAL_EXPERIMENT, bytes(46)))
+            wait_for(lambda: tsuji.show("stats")[0]["flow_changes"] > was, what="the move")
+            wait_for(lambda: tsuji.show("fdb", "mac")[STATION.hex(":")]["port"] == "r0",
+                     what="the station where it sends")
+            wait_repeated(tsuji)
+            watch.finish()
+        tsuji.stop()
+
+
+@test
+def a_port_that_loop_guard_blocks_is_silent_at_once():
+    with FdbLab("abc", live=False) as lab:
+        gro_on(lab)
+        tsuji = lab.start_tsuji()
+        lab.taps()
+        # Static ones: what was learnt at the port is forgotten in any case.
+        tsuji.must(f"fdb add {lab.a.mac_text} port r0")
+        tsuji.must(f"fdb add {STATION.hex(':')} port r2")
+        flapping = frames.eth(frames.BROADCAST, frames.mac("02:00:00:00:99:09"),
+                              LOCAL_EXPERIMENT, bytes(46))
+        def circle(): # a frame that comes by two ports, again and again
+            def is_blocked():
+                for host in "bc" * 8:
+                    lab.hosts[host].tap.send(flapping)
+                    time.sleep(0.002)
+                return ports(tsuji)["r2"]["state"] == "blocked"
+            wait_for(is_blocked, 15, "the port is blocked")
+        back = datagram(lab.c, "192.0.2.9", "192.0.2.1", dst_mac=lab.a.mac)
+        back = back[:6] + STATION + back[12:]
+        with lab.stream() as there, Stream(lab, "c", [back]) as here:
+            for port in ("r0", "r2"):
+                first = repeated(tsuji, port)
+                wait_for(lambda p=port, f=first: repeated(tsuji, p) > f + 50, what=f"both: {port}")
+            there.arrivals()
+            circle()
+            after, back_after = there.begun(), here.begun()
+            here.wait_sent(back_after + AFTERWARDS)
+            there.wait_sent(after + AFTERWARDS)
+            late = [a for a in there.arrivals()
+                    if a.number > (after if a.host == "c" else back_after)]
+            assert not late, f"{len(late)}, the first at {late[0].host}"
+            assert tsuji.drops()["bridge-loop"] >= AFTERWARDS
+        tsuji.stop()
+
+
 def reload(lab, flags):
     lab.tsuji.file.write_text(lab.bridge_file(flags=flags))
     lab.tsuji.must("reload")
@@ -342,7 +462,7 @@ def flooded(watch, act):
     """Then each comes to everybody else."""
     later = watch.change(act, lambda a: False)
     seen = {host: {a.number for a in later if a.host == host} for host in "bc"}
-    lost = named_losses(watch.lab, "a", "bc")
+    lost = named_losses(watch.lab, *watch.ends)
     assert len(seen["b"] ^ seen["c"]) <= sum(lost.values()), (seen["b"] ^ seen["c"], lost)
     assert len(seen["b"]) + sum(lost.values()) >= AFTERWARDS, (len(seen["b"]), lost)
 
