@@ -35,15 +35,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#define HOSTS_MAX  16
-#define KINDS_MAX  4096
-#define FRAME_SIZE 2048
-#define BATCH	   32
-#define MARK	   0x7a69
-#define DISCARD	   9 /* the port they are sent to */
-#define NOWHERE	   0xffff
-#define PATIENCE_S 0.1
-#define RING_FRAMES 16384
+#define HOSTS_MAX	 16
+#define KINDS_MAX	 4096
+#define FRAME_SIZE	 2048
+#define BATCH		 32
+#define MARK		 0x7a69
+#define DISCARD		 9 /* the port they are sent to */
+#define NOWHERE		 0xffff
+#define PATIENCE_S	 0.1
+#define RING_FRAMES	 16384
 #define LOCAL_EXPERIMENT 0x88b5
 
 /* As in the file: little-endian as this machine is, packed by the order of the fields. */
@@ -54,10 +54,11 @@ struct plan {
 struct host {
 	char netns[64], interface[16];
 };
-struct kind { /* of frame */
+struct kind {			   /* of frame */
 	uint16_t sender, receiver; /* hosts; receiver NOWHERE: it is not to arrive */
 	uint16_t at;		   /* of the number */
-	uint16_t count_at, count_len, repeat; /* where else to count, every repeat frames; len 0: nowhere */
+	uint16_t count_at, count_len,
+		repeat; /* where else to count, every repeat frames; len 0: nowhere */
 	uint16_t len;
 	uint8_t frame[FRAME_SIZE];
 };
@@ -106,7 +107,8 @@ static void read_plan(const char *path)
 	FILE *file = fopen(path, "r");
 
 	if (!file || fread(&plan, sizeof(plan), 1, file) != 1 || plan.n_hosts > HOSTS_MAX ||
-	    plan.n_kinds > KINDS_MAX || fread(hosts, sizeof(*hosts), plan.n_hosts, file) != plan.n_hosts)
+	    plan.n_kinds > KINDS_MAX ||
+	    fread(hosts, sizeof(*hosts), plan.n_hosts, file) != plan.n_hosts)
 		die(path);
 	kinds = calloc(plan.n_kinds, sizeof(*kinds));
 	seen = calloc(plan.n / 8 + 1, 1);
@@ -138,8 +140,10 @@ static int open_in(const struct host *host, int protocol, unsigned *ifindex)
 static void open_receiver(struct receiver *r, const struct host *host)
 {
 	const int one = 1, version = TPACKET_V2;
-	const struct tpacket_req wanted = {.tp_block_size = 1 << 20, .tp_frame_size = FRAME_SIZE,
-					   .tp_block_nr = RING_FRAMES / 512, .tp_frame_nr = RING_FRAMES};
+	const struct tpacket_req wanted = {.tp_block_size = 1 << 20,
+					   .tp_frame_size = FRAME_SIZE,
+					   .tp_block_nr = RING_FRAMES / 512,
+					   .tp_frame_nr = RING_FRAMES};
 	unsigned ifindex;
 
 	r->fd = open_in(host, ETH_P_ALL, &ifindex);
@@ -147,14 +151,19 @@ static void open_receiver(struct receiver *r, const struct host *host)
 	    setsockopt(r->fd, SOL_PACKET, PACKET_VERSION, &version, sizeof(version)) ||
 	    setsockopt(r->fd, SOL_PACKET, PACKET_RX_RING, &wanted, sizeof(wanted)))
 		die("PACKET_RX_RING");
-	r->ring = mmap(NULL, (size_t)RING_FRAMES * FRAME_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, 0);
-	struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL),
+	r->ring = mmap(NULL, (size_t)RING_FRAMES * FRAME_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
+		       r->fd, 0);
+	struct sockaddr_ll to = {.sll_family = AF_PACKET,
+				 .sll_protocol = htons(ETH_P_ALL),
 				 .sll_ifindex = (int)ifindex};
 	if (r->ring == MAP_FAILED || bind(r->fd, (void *)&to, sizeof(to)))
 		die("receiver");
 }
 
-static uint16_t word_at(const uint8_t *frame, unsigned at) { return (uint16_t)(frame[at] << 8 | frame[at + 1]); }
+static uint16_t word_at(const uint8_t *frame, unsigned at)
+{
+	return (uint16_t)(frame[at] << 8 | frame[at + 1]);
+}
 
 /* Where the label should be in a frame of ours; 0: it is none of ours. */
 static unsigned label_at(const uint8_t *frame, unsigned len)
@@ -187,7 +196,8 @@ static void take(unsigned host, const uint8_t *frame, unsigned len)
 		n_astray++;
 		return;
 	}
-	/* Behind the label all is as it was; and nothing is missing, unless it was put in pieces. */
+	/* Behind the label all is as it was; and nothing is missing, unless it was put in pieces.
+	 */
 	unsigned more = len - at - (unsigned)sizeof(label);
 	bool in_pieces = word_at(frame, 12) == ETH_P_IP && word_at(frame, 20) & 0x2000;
 	unsigned wanted = kind->len - kind->at - (unsigned)sizeof(label);
@@ -236,7 +246,8 @@ static void read_all(void)
 			any |= read_ring(i);
 		if (any || !atomic_load(&done))
 			since = now_s();
-		if (atomic_load(&done) && (atomic_load(&n_arrived) == atomic_load(&n_expected) || now_s() > since + 0.5))
+		if (atomic_load(&done) &&
+		    (atomic_load(&n_arrived) == atomic_load(&n_expected) || now_s() > since + 0.5))
 			return;
 		if (!any)
 			poll(polled, plan.n_hosts, 1);
@@ -382,10 +393,11 @@ int main(int argc, char **argv)
 		die("pthread_create");
 	read_all();
 	pthread_join(thread, NULL);
-	printf("{\"sent\": %u, \"expected\": %u, \"arrived\": %u, \"doubled\": %u, \"astray\": %u, \"damaged\": %u, "
+	printf("{\"sent\": %u, \"expected\": %u, \"arrived\": %u, \"doubled\": %u, \"astray\": %u, "
+	       "\"damaged\": %u, "
 	       "\"late\": %u, \"socket_drops\": %u, \"seconds\": %.3f, \"kinds\": [",
-	       atomic_load(&n_sent), atomic_load(&n_expected), atomic_load(&n_arrived), n_doubled, n_astray,
-	       n_damaged, n_late, socket_drops(), now_s() - start);
+	       atomic_load(&n_sent), atomic_load(&n_expected), atomic_load(&n_arrived), n_doubled,
+	       n_astray, n_damaged, n_late, socket_drops(), now_s() - start);
 	for (unsigned k = 0; k < plan.n_kinds; k++)
 		printf("%s[%" PRIu32 ", %" PRIu32 "]", k ? ", " : "", n_made[k], n_got[k]);
 	printf("]}\n");

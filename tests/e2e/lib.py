@@ -208,6 +208,10 @@ class Lab:
         must(f"ip link add name {host.port} netns {self.router} address {host.gateway_mac_text}"
              f" mtu {host.mtu} type veth peer name eth0 netns {host.namespace}"
              f" address {host.mac_text} mtu {mtu}")
+        self.prepare(host)
+
+    def prepare(self, host):
+        """Brings both ends of a link up; a live host gets its address."""
         must(f"ip -n {self.router} link set {host.port} up")
         must(f"ip -n {host.namespace} link set eth0 up")
         must(f"ip -n {host.namespace} link set lo up")

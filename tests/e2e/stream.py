@@ -45,6 +45,10 @@ class Stream:
         self.pid = None
 
     def __enter__(self):
+        self.start()
+        return self
+
+    def start(self):
         self.pid = os.fork()
         if self.pid == 0:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -53,7 +57,6 @@ class Stream:
             finally:
                 os._exit(0) # pylint: disable=protected-access
         wait_for(lambda: self.sent() > 20, what="the stream's beginning")
-        return self
 
     def __exit__(self, kind, error, where):
         self.stop()
