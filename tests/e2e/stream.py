@@ -24,9 +24,9 @@ BODY = 22 # bytes of UDP payload, the last four of which are the number
 Arrival = collections.namedtuple("Arrival", "number host frame")
 
 
-def datagram(host, src, dst, *, sport=1024, size=BODY, fragment=0, ttl=64, dst_mac=None):
+def datagram(host, src, dst, *, sport=1024, dport=PORT, size=BODY, fragment=0, ttl=64, dst_mac=None):
     """A frame from a host to its gateway, without UDP checksum as its number changes."""
-    udp = frames.udp(src, dst, bytes(size), sport=sport, dport=PORT, check=0)
+    udp = frames.udp(src, dst, bytes(size), sport=sport, dport=dport, check=0)
     return frames.eth(dst_mac or host.gateway_mac, host.mac, frames.ETH_IPV4, frames.ip4(
         src, dst, frames.UDP, udp, fragment=fragment, ttl=ttl))
 

@@ -17,7 +17,8 @@ from bridge_lab import LOCAL_EXPERIMENT
 from flow_lab import HERE, ROUTES, STATION, THERE, TO_B, FdbLab, RoutedLab
 from frames import DF, UDP
 from lib import TSUJI, main, must, test, wait_for
-from stream import Stream, datagram, gro_on, named_losses, ports, repeated, wait_repeated
+from stream import (PORT, Stream, datagram, gro_on, named_losses, ports, repeated,
+                    wait_repeated)
 
 AFTERWARDS = 400 # datagrams that are sent after a change
 
@@ -316,6 +317,52 @@ def rules_are_obeyed_by_the_next_packet():
             now = stream.begun()
             assert len(packets) == 1 and AFTERWARDS <= packets[0] <= now - before, packets
             watch.finish()
+        tsuji.stop()
+
+
+@test
+def an_answer_is_obeyed_by_the_next_packet():
+    rules = "filter:\n  - {action: accept, protocol: icmp}\n" \
+            "  - {action: accept, in: r0, state: new}\n" \
+            "  - {action: accept, in: r1, state: established}\n  - {action: drop}\n"
+    with RoutedLab("abc") as lab:
+        tsuji = lab.start(rules)
+        def packets():
+            return [row["packets"] for row in tsuji.show("filter")]
+        def answer():
+            lab.b.tap.send(datagram(lab.b, THERE, HERE, sport=PORT, dport=1024))
+            assert lab.a.tap.wait(lambda f: frames.is_ip4(f) and f[36:38] == b"\4\0"), "no answer"
+        with lab.stream() as stream:
+            watch = Watch(lab, stream)
+            watch.none_go(answer) # it is new no more
+            watch.finish()
+        _, new, established, dropped = packets()
+        assert (new, established) == (watch.n_at["b"], 1), (packets(), watch.n_at)
+        assert dropped == tsuji.drops()["filter-drop"] == stream.sent() - new, packets()
+        tsuji.stop()
+
+
+@test
+def an_address_of_the_kernel_is_obeyed_by_the_next_packet():
+    with RoutedLab("abc") as lab:
+        tsuji = lab.start()
+        address = f"ip -n {lab.router} address {{}} {THERE}/32 dev lo"
+        def punted():
+            return tsuji.show("stats")[0]["punted"]
+        with lab.stream() as stream:
+            watch = Watch(lab, stream)
+            def add():
+                was = punted()
+                must(address.format("add"))
+                wait_for(lambda: punted() > was, what="the address is the kernel's")
+            watch.none_go(add)
+            was = punted()
+            watch.none_go(lambda: None, cached=False)
+            assert punted() >= was + AFTERWARDS
+            def delete():
+                must(address.format("del"))
+                wait_repeated(tsuji)
+            watch.all_go(delete, lambda a: False, at("b"), cached=False)
         tsuji.stop()
 
 
