@@ -2,14 +2,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """test_flow_flood.py - more flows than the flow cache holds, and hosts that cannot take what
 it repeats: those are carried by C, and nobody else notices."""
+import os
+import pathlib
 import time
 
 import frames
 from bridge_lab import LOCAL_EXPERIMENT, BridgeLab
 from census import Census, plain, udp
+from flow_lab import TO_B
 from lib import Lab, main, test, wait_for
-from stream import (Stream, datagram, gro_on, kernel_drops, named_losses, ports, repeated,
-                    wait_repeated)
+from stream import (Stream, datagram, gro_on, is_numbered, kernel_drops, named_losses, ports,
+                    repeated, wait_repeated)
 
 STEADY = 50
 PORT_BOUND = 65_536 # learnt stations on one port (fdb.h)
@@ -107,6 +110,50 @@ def a_flood_of_stations_leaves_the_others_in_the_cache():
         stats = tsuji.show("stats")[0]
         assert PORT_BOUND * 0.9 < stats["fdb_entries"] <= PORT_BOUND + 2 * STEADY + 8, stats
         assert stats["fdb_refused"] > 10_000, stats
+        tsuji.stop()
+
+
+def slow_down(lab, host):
+    """Has the host's softirq done by a thread that gets the CPU only when nobody wants it."""
+    def threads():
+        return {int(comm.parent.name) for comm in pathlib.Path("/proc").glob("[0-9]*/comm")
+                if comm.read_text(errors="replace").startswith("napi/eth0")}
+    before = threads()
+    lab.must(host, "sh -c 'echo 1 >/sys/class/net/eth0/threaded'")
+    cpu = min(os.sched_getaffinity(0))
+    for thread in threads() - before:
+        os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
+        os.sched_setaffinity(thread, {cpu})
+    assert threads() - before, "no thread"
+    return lab.spawn("router", f"taskset -c {cpu} sh -c 'while :; do :; done'")
+
+
+@test
+def what_a_slow_host_has_no_room_for_is_counted_once():
+    with Lab("ab", live=False) as lab:
+        gro_on(lab)
+        a, b = lab.a, lab.b
+        neighbours = f'neighbours:\n  - {{address: {b.address}, mac: "{b.mac_text}", port: r1}}\n'
+        tsuji = lab.start_tsuji(lab.router_file(TO_B + neighbours + "lanes: {transmit: burst}\n"))
+        steady = [udp(f"steady {n}", "a", "b", a, a.gateway_mac, f"192.168.1.{100 + n}",
+                      f"10.2.0.{n}") for n in range(8)]
+        new = [udp(f"new {n}", "a", "b", a, a.gateway_mac, f"192.{n}.0.0", "10.2.1.1",
+                   count=(28, 2, 1)) for n in range(8)]
+        armed(lab, steady)
+        was = ports(tsuji)["r1"]
+        b.tap.receive()
+        hindrance = slow_down(lab, "b")
+        found = Census(lab, [*steady, *new], 40_000, 4096).result()
+        hindrance.kill()
+        time.sleep(0.5) # for what it has room for
+        arrived = sum(map(is_numbered, b.tap.receive()))
+        now, missing = ports(tsuji), found["sent"] - arrived
+        lost = {key: now["r1"][key] - was[key] for key in ("burst_lost", "flow_lost")}
+        others = {"ring": now["r0"]["rx_ring_full"], "fill": now["r0"]["rx_fill_empty"],
+                  **tsuji.drops()}
+        print(f"    {missing} missing, {lost}, {others}")
+        assert missing == sum(lost.values()) + sum(others.values()), (missing, lost, others)
+        assert min(lost.values()) > 100, lost
         tsuji.stop()
 
 
