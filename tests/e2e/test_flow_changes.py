@@ -288,6 +288,27 @@ def a_mirror_sees_every_packet():
 
 
 @test
+def a_mirror_of_a_bridge_sees_every_frame():
+    with FdbLab("abcd", live=False) as lab:
+        gro_on(lab)
+        tsuji = lab.start_tsuji(lab.bridge_file("abc", flags={"d": ""}))
+        lab.taps()
+        lab.speak("b")
+        def mirror():
+            tsuji.file.write_text(lab.bridge_file("abc", bridge="mirror: r3", flags={"d": ""}))
+            tsuji.must("reload")
+        with lab.stream() as stream:
+            watch = Watch(lab, stream)
+            later = watch.change(mirror, at("c"))
+            copies = collections.Counter(a.number for a in later if a.host == "d")
+            lost = sum(named_losses(lab, *watch.ends).values())
+            # Where it came in, and where it left.
+            assert sum(copies.values()) >= 2 * AFTERWARDS - lost, (len(copies), lost)
+            assert set(copies.values()) <= {1, 2} and (lost or set(copies.values()) == {2}), copies
+        tsuji.stop()
+
+
+@test
 def rules_are_obeyed_by_the_next_packet():
     with RoutedLab("abc") as lab:
         tsuji = lab.start()
@@ -424,9 +445,10 @@ def a_station_below_a_leg_is_found_where_it_is():
         must(f"ip -n {lab.c.namespace} route replace default via {far}")
         neighbours = "neighbours:\n" \
                      f'  - {{address: 192.0.2.9, mac: "{STATION.hex(":")}", port: br0}}\n'
-        tsuji = lab.start_tsuji(lab.bridge_file(
-            "ab", bridge="addresses: [192.0.2.254/24]", extra=neighbours,
-            ports=f"  r2: {{addresses: [{far}/24]}}\n"))
+        def file(leg=""):
+            return lab.bridge_file("ab", bridge=f"addresses: [192.0.2.254/24]{leg}",
+                                   extra=neighbours, ports=f"  r2: {{addresses: [{far}/24]}}\n")
+        tsuji = lab.start_tsuji(file())
         lab.taps()
         lab.speak("a")
         down = datagram(lab.c, "192.168.9.2", "192.0.2.9", dst_mac=lab.c.port_mac)
@@ -434,6 +456,11 @@ def a_station_below_a_leg_is_found_where_it_is():
             watch = Watch(lab, stream, "c")
             watch.all_go(lambda: lab.speak("b"), at("a"), at("b"))
             watch.all_go(lambda: lab.speak("a"), at("b"), at("a"))
+            mac = frames.mac("02:00:00:00:99:99")
+            def change_mac():
+                tsuji.file.write_text(file(f', mac: "{mac.hex(":")}"'))
+                tsuji.must("reload")
+            watch.all_go(change_mac, lambda a: a.frame[6:12] != mac, at("a"))
             watch.finish()
         # And up, from a station that is heard elsewhere as well.
         leg = frames.mac(next(r["mac"] for r in tsuji.show("bridge") if r["name"] == "br0"))
