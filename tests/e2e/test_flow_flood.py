@@ -71,8 +71,6 @@ def a_flood_of_flows_leaves_the_others_in_the_cache():
         # ones before the last ones come.
         assert kinds["flood"][0] >= 600_000 - 32 and most > 20_000, (kinds["flood"], most)
         assert by_cache == arrived, (arrived, by_cache)
-        wait_for(lambda: tsuji.show("stats")[0]["flows"] == 0, 20, "the cache forgets them")
-        armed(lab, steady)
         tsuji.stop()
 
 

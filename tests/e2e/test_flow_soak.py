@@ -12,7 +12,7 @@ Routed, by the bridge's leg, translated and bridged; TCP and UDP, small and larg
 options, in fragments, too long for c, or with a TTL of one. By the socket lane, by bursts and
 by the flow cache, whose switches, and the rules, change many times a second.
 
-E2E_SOAK_PACKETS=20000000 makes it longer than its half a million packets."""
+E2E_SOAK_PACKETS=20000000 makes it longer than its million packets."""
 import itertools
 import os
 import struct
@@ -24,7 +24,7 @@ from lib import Lab, main, must, test
 from census import Census, plain, tcp, udp
 from stream import gro_on, kernel_drops, ports, wait_repeated
 
-N = int(os.environ.get("E2E_SOAK_PACKETS", "500000"))
+N = int(os.environ.get("E2E_SOAK_PACKETS", "1000000"))
 MANGLED = ("ip4-ttl", "ip4-mtu") # drops that the kinds of frames provoke themselves
 
 RULES = "nat:\n  - {action: masquerade, out: r1, from: 192.168.1.0/24}\n" \
@@ -158,7 +158,7 @@ def soak(lab, files, some):
             words = "reload"
         tsuji.must(words)
         n_changes += 1
-        time.sleep(0.05)
+        time.sleep(0.03)
     found = sender.result()
     time.sleep(0.2)
     tell(lab, sender, found, before, n_changes)
