@@ -92,10 +92,12 @@ class FlowSide(TsujiSide):
             lab.must(host, "ethtool -K eth0 gro on")
         super().__init__(lab)
         self.flows, self.repeated = 0, 0
+        self.heard = set() # stations; frames to others are flooded
 
     def begin(self, wire, some):
         flows = [(host, frame[:12]) for host, frame, *_ in some
-                 if len(frame) >= 14 and not frame[0] & 1]
+                 if len(frame) >= 14 and frame[:6] in self.heard]
+        self.heard.update(frame[6:12] for _, frame, *_ in some)
         self.flows += len(flows)
         for n in (2, 1) if flows else (): # the second frame arms, the third goes the long way
             for host, addresses in flows * n:
