@@ -186,10 +186,15 @@ static int attach(struct router *router, struct router_port *rp, const struct li
 	if (!lane_port_has_gso(rp->lanes))
 		log_warning("port %s: the kernel gives no packet socket: TCP segments are not put together",
 			    config->name);
-	if (!xsk_port_is_native(rp->xsk))
-		log_warning("port %s: %s; there, what a host sends in one piece for its card to cut "
-			    "(TSO) is lost: ethtool -K IFACE tso off, at the far end",
-			    config->name, error->text[0] ? error->text : "generic XDP, which is slower");
+	if (xsk_port_is_native(rp->xsk))
+		return 0;
+	if (xsk_port_takes_large(rp->xsk))
+		log_info("port %s: %s", config->name, error->text[0] ? error->text : "generic XDP");
+	else
+		log_warning("port %s: %s; this kernel gives it no packets longer than a frame (Linux "
+			    "6.6 does), so what a host sends in one piece for its card to cut (TSO) "
+			    "is lost: ethtool -K IFACE tso off, at the far end",
+			    config->name, error->text[0] ? error->text : "generic XDP");
 	return 0;
 }
 
