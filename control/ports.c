@@ -56,8 +56,11 @@ uint32_t ports_frame_size_for(const struct config *config, const struct netlink 
 	uint32_t size = 2048;
 	for (unsigned i = 0; i < config->n_ports; i++) {
 		const struct link *link = netlink_link(netlink, config->ports[i].name);
-		/* What can arrive is up to the interface's MTU, whatever the file says. */
-		if (link && ports_frame_size(link->mtu) != 2048)
+		/*
+		 * What can arrive is up to the interface's MTU, whatever the file says; in generic
+		 * mode it comes 64 KiB at a time, and needs half as many of the larger frames.
+		 */
+		if ((link && ports_frame_size(link->mtu) != 2048) || config->ports[i].xdp == XDP_GENERIC)
 			size = 4096;
 	}
 	return size;
