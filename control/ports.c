@@ -153,6 +153,23 @@ static bool look_at_link(struct router_port *rp, const struct link *link)
 	return set_state(rp, STATE_UP, "%s", "") || changed;
 }
 
+/* Whether a packet of that MTU can arrive: in a frame, or in several. */
+static bool fits(const struct router *router, const struct router_port *rp, uint32_t mtu)
+{
+	uint32_t size = ports_frame_size(mtu);
+	return (size && size <= router->frame_size) || xsk_port_takes_large(rp->xsk);
+}
+
+static void complain_of_mtu(const struct config_port *config, const struct link *link,
+			    struct xsk_error *error)
+{
+	error->code = EOPNOTSUPP;
+	snprintf(error->text, sizeof(error->text),
+		 "an MTU of %u does not fit a frame, and this kernel gives no packets of several "
+		 "(Linux 6.6 does); give the port an mtu: of %u at most",
+		 config->mtu ? config->mtu : link->mtu, MTU_ROUTER_MAX);
+}
+
 /* Opens rp on the interface; it does not look at it yet. 0, or -1 with *error. */
 static int attach(struct router *router, struct router_port *rp, const struct link *link,
 		  struct xsk_error *error)
@@ -173,6 +190,12 @@ static int attach(struct router *router, struct router_port *rp, const struct li
 	rp->xsk = xsk_port_open(router->area, &wanted, error);
 	if (!rp->xsk)
 		return -1;
+	if (config->xdp == XDP_GENERIC && !fits(router, rp, config->mtu ? config->mtu : link->mtu)) {
+		complain_of_mtu(config, link, error);
+		xsk_port_close(rp->xsk);
+		rp->xsk = NULL;
+		return -1;
+	}
 	rp->lanes = lane_port_open(rp->xsk, router->burst, &wanted);
 	if (!rp->lanes) {
 		*error = (struct xsk_error){.code = errno};
@@ -242,10 +265,12 @@ static int check_mtu(const struct router *router, const struct config_port *conf
 			"port %s: mtu %u is more than the interface's %u; raise that with "
 			"`ip link set dev %s mtu %u`",
 			config->name, config->mtu, link->mtu, config->name, config->mtu);
+	if (config->xdp == XDP_GENERIC)
+		return 0; /* a packet may be several frames: attach() has the last word */
 	if (!size)
 		return refusal_at(why, REFUSED_CONFIG, config->at,
-				  "port %s: an MTU of %u does not fit a frame; lower it, or give "
-				  "the port an mtu: of %u at most",
+				  "port %s: an MTU of %u does not fit a frame; lower it, give "
+				  "the port an mtu: of %u at most, or xdp: generic",
 				  config->name, mtu, MTU_ROUTER_MAX);
 	if (router->frame_size && size > router->frame_size)
 		return refusal_at(
@@ -479,7 +504,9 @@ static struct port *port_new(const struct router *router, const struct router_po
 		return NULL;
 	struct port_address *addresses = (struct port_address *)(port + 1);
 	ports_copy_addresses(addresses, config->addresses, config->n_addresses);
-	uint32_t mtu = min_u32(router->frame_size - FRAME_OVERHEAD, rp->link_mtu);
+	bool large = rp->xsk && xsk_port_takes_large(rp->xsk);
+	uint32_t most = large ? UINT16_MAX : router->frame_size - (uint32_t)FRAME_OVERHEAD;
+	uint32_t mtu = min_u32(most, rp->link_mtu);
 	memcpy(port->name, config->name, sizeof(port->name));
 	port->number = rp->number;
 	port->mtu = config->mtu ? min_u32(mtu, config->mtu) : mtu;

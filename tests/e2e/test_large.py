@@ -12,8 +12,8 @@ import time
 
 import frames
 from frames import DF, ETH_IPV4, TCP, UDP
-from lib import (Lab, PACKET_IGNORE_OUTGOING, SO_RCVBUFFORCE, SOL_PACKET, ETH_P_ALL, inside, main,
-                 must, test, wait_for, Skip)
+from lib import (ETH_P_ALL, Lab, PACKET_IGNORE_OUTGOING, SO_RCVBUFFORCE, SOL_PACKET, Skip, TSUJI,
+                 command, inside, main, must, test, wait_for)
 from test_gso import (MEGABYTE, connect, exchange, in_parallel, receive_all, send_random,
                       tcp_counter)
 
@@ -490,6 +490,52 @@ def a_port_that_vanishes_takes_its_large_packets_along():
         tsuji.must("reload")
         exchange(lab, size=MEGABYTE)
         tsuji.stop()
+
+
+# -- MTUs beyond a frame ------------------------------------------------------------------
+
+def wider(lab, mtu):
+    for host in lab.hosts.values():
+        must(f"ip -n {lab.router} link set {host.port} mtu {mtu}")
+        must(f"ip -n {host.namespace} link set eth0 mtu {mtu}")
+
+
+@test
+def an_mtu_beyond_a_frame_is_routed_in_generic_mode():
+    with Lab("ab") as lab:
+        wider(lab, 9000)
+        tsuji = start(lab)
+        for size in (1472, 4000, 8972):
+            lab.must("a", f"ping -c 2 -i 0.2 -M do -s {size} -W 2 {lab.b.address}")
+            lab.must("a", f"ping -c 2 -i 0.2 -M do -s {size} -W 2 {lab.a.gateway}")
+        exchange(lab)
+        assert large(tsuji) > 50 and not tsuji.drops(), tsuji.drops()
+        row = tsuji.show("port", "name")["r1"]
+        assert row["mtu"] == 9000, row
+
+
+@test
+def long_datagrams_are_cut_for_a_smaller_mtu():
+    with Lab("ab") as lab:
+        wider(lab, 9000)
+        must(f"ip -n {lab.router} link set r1 mtu 1500")
+        must(f"ip -n {lab.b.namespace} link set eth0 mtu 1500")
+        tsuji = start(lab)
+        lab.must("a", f"ping -c 2 -i 0.2 -M dont -s 8900 -W 2 {lab.b.address}")
+        done = lab.run("a", f"ping -c 1 -M do -s 8900 -W 2 {lab.b.address}")
+        assert "mtu = 1500" in done.stdout + done.stderr, done.stdout + done.stderr
+        exchange(lab)
+        assert tsuji.drops() == {"ip4-mtu": tsuji.drops()["ip4-mtu"]}, tsuji.drops()
+
+
+@test
+def an_mtu_beyond_a_frame_is_refused_in_native_mode():
+    with Lab("ab") as lab:
+        must(f"ip -n {lab.router} link set r1 mtu 9000")
+        file = lab.directory / "native.yaml"
+        file.write_text(lab.router_file())
+        done = command([TSUJI, "run", "-c", file, "-n", lab.router])
+        assert done.returncode == 2 and "or xdp: generic" in done.stderr, done
 
 
 if __name__ == "__main__":
