@@ -134,7 +134,7 @@ static void lane_turn(struct io *io)
 		io_turn(socket_of(lanes)); /* what still waits then is overtaken: better than losing these */
 	if (lanes->n_large ||
 	    (lanes->n && load_shared(&lanes->coalesce) && !io_waits(socket_of(lanes))))
-		lanes->n = gso_send(lanes->gso, lanes->gathered, lanes->n);
+		lanes->n = gso_send(lanes->gso, lanes->gathered, lanes->n, lanes->n_large);
 	lanes->n_large = 0;
 	if (lanes->n) {
 		complete(lanes->gathered, lanes->n);

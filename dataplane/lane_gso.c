@@ -262,14 +262,6 @@ static bool has_segments(struct packet *const *packets, unsigned n)
 	return found == GAIN_MIN;
 }
 
-static bool has_large(struct packet *const *packets, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		if (unlikely(packet_is_large(packets[i])))
-			return true;
-	return false;
-}
-
 /* -- large packets ------------------------------------------------------------------------ */
 
 static uint8_t tcp_flags(const struct packet *p)
@@ -420,12 +412,11 @@ static bool send_flow(struct gso_lane *lane, const struct flow *f, struct packet
 	return i == n_items;
 }
 
-unsigned gso_send(struct gso_lane *lane, struct packet **packets, unsigned n)
+unsigned gso_send(struct gso_lane *lane, struct packet **packets, unsigned n, bool large)
 {
 	unsigned left = 0, i = 0;
 
 	assert(n <= BURST_MAX);
-	bool large = has_large(packets, n);
 	if (!large && !has_segments(packets, n))
 		return n;
 	if (unlikely(!sort(lane, packets, n))) {

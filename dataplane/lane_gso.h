@@ -30,10 +30,10 @@ void gso_lane_close(struct gso_lane *lane); /* NULL is fine */
  * rest stay the caller's: returns how many, moved to the front in the same order. After a
  * call that failed, nothing more is sent; what follows it in its flow is among the rest.
  *
- * Large packets that gso_takes() are sent in any case, and with each whatever else there is of
+ * Large packets, which are there if large says so and gso_takes() them, are sent in any case, and with each whatever else there is of
  * its flow; of those, what a call that failed should have sent is lost, and counted (gso_lost).
  */
-unsigned gso_send(struct gso_lane *lane, struct packet **packets, unsigned n);
+unsigned gso_send(struct gso_lane *lane, struct packet **packets, unsigned n, bool large);
 
 /* Whether a large packet can leave as it is: the kernel would cut it as its sender wants it. */
 bool gso_takes(const struct packet *p);

@@ -474,7 +474,7 @@ static void flow_leaves_in_one_call_and_is_cut_into_the_same_bytes(void **state)
 	fix_sums(p[19]->data, p[19]->len);
 	for (unsigned i = 0; i < 20; i++)
 		log_add(&want, p[i]->data, p[i]->len);
-	assert_int_equal(gso_send(b.lane, p, 20), 0);
+	assert_int_equal(gso_send(b.lane, p, 20, false), 0);
 	assert_int_equal(receive(&b, &have), 1);
 	log_expect(&have, &want);
 	assert_int_equal(b.pool.n_free, FRAMES);
@@ -505,7 +505,7 @@ static void other_packets_are_left_in_order(void **state)
 	p[6] = others[2] = segment(&b, .sport = 5);
 	others[2]->len = 20;
 	p[7] = segment(&b, .sport = 1, .seq = 2000, .id = 2);
-	assert_int_equal(gso_send(b.lane, p, 8), 3);
+	assert_int_equal(gso_send(b.lane, p, 8, false), 3);
 	assert_memory_equal(p, others, sizeof(others));
 	assert_int_equal(receive(&b, &have), 2);
 	assert_int_equal(have.n, 5);
@@ -523,7 +523,7 @@ static void flow_that_saves_too_little_is_left(void **state)
 	for (unsigned i = 0; i < 4; i++) /* no two of them in a run */
 		p[i] = segment(&b, .seq = i * 1000, .id = (uint16_t)(i * 2));
 	memcpy(before, p, sizeof(p));
-	assert_int_equal(gso_send(b.lane, p, 4), 4);
+	assert_int_equal(gso_send(b.lane, p, 4, false), 4);
 	assert_memory_equal(p, before, sizeof(p));
 	put_back(&b, p, 4);
 	bench_close(&b);
@@ -537,9 +537,9 @@ static void fragment_of_tcp_stops_coalescing_for_the_turn(void **state)
 	bench_open(&b);
 	stream(&b, p, 4, (struct tcp_sketch){.seq = 0});
 	ip_of(p[3])->fragment = be16_from(IP4_MF);
-	assert_int_equal(gso_send(b.lane, p, 4), 4);
+	assert_int_equal(gso_send(b.lane, p, 4, false), 4);
 	ip_of(p[3])->protocol = PROTO_UDP;
-	assert_int_equal(gso_send(b.lane, p, 4), 1);
+	assert_int_equal(gso_send(b.lane, p, 4, false), 1);
 	put_back(&b, p, 1);
 	bench_close(&b);
 }
@@ -555,7 +555,7 @@ static void failed_call_leaves_everything(void **state)
 	memcpy(before, p, sizeof(p));
 	close(b.far_end);
 	b.far_end = -1;
-	assert_int_equal(gso_send(b.lane, p, 20), 20);
+	assert_int_equal(gso_send(b.lane, p, 20, false), 20);
 	assert_memory_equal(p, before, sizeof(p));
 	assert_int_equal(b.stats->port[1].gso_errors, 1);
 	assert_int_equal(b.stats->port[1].gso_calls, 0);
@@ -609,7 +609,7 @@ static void large_packet_leaves_in_one_call_with_its_sender_s_hint(void **state)
 	put_back(&b, segments, 10);
 	p = whole_of(&b, &s, 10);
 	assert_true(gso_takes(p));
-	assert_int_equal(gso_send(b.lane, &p, 1), 0);
+	assert_int_equal(gso_send(b.lane, &p, 1, true), 0);
 	assert_int_equal(receive(&b, &have), 1);
 	log_expect(&have, &want);
 	assert_int_equal(b.pool.n_free, FRAMES);
@@ -655,7 +655,7 @@ static void hint_says_what_the_packet_is(void **state)
 		uint16_t size = p->gso_size, head_len = p->head_len;
 		p->gso_kind = cases[i].kind;
 		tcp_of(p)->flags = cases[i].flags;
-		assert_int_equal(gso_send(b.lane, &p, 1), 0);
+		assert_int_equal(gso_send(b.lane, &p, 1, true), 0);
 		struct virtio_net_hdr hint = hint_of_next(&b, &len);
 		assert_int_equal(hint.gso_type, cases[i].type);
 		assert_int_equal(hint.flags, VIRTIO_NET_HDR_F_NEEDS_CSUM);
@@ -706,7 +706,7 @@ static void flow_with_a_large_packet_leaves_in_order_and_others_stay(void **stat
 	stream(&b, p + 3, 2, s);
 	stream(&b, p + 2, 1, (struct tcp_sketch){.sport = 2});
 	other = p[2];
-	assert_int_equal(gso_send(b.lane, p, 5), 1);
+	assert_int_equal(gso_send(b.lane, p, 5, true), 1);
 	assert_ptr_equal(p[0], other);
 	assert_int_equal(receive(&b, &have), 3);
 	assert_int_equal(have.n, 7);
@@ -734,7 +734,7 @@ static void large_packet_of_no_known_flow_takes_all_along_in_order(void **state)
 	p[3] = whole_of(&b, &(struct tcp_sketch){.sport = 4}, 3);
 	ip_of(p[3])->fragment = be16_from(IP4_MF); /* a fragment of TCP: its flow is not known */
 	uint32_t want[] = {p[0]->len, packet_len(p[1]), p[2]->len, packet_len(p[3])};
-	assert_int_equal(gso_send(b.lane, p, 4), 0);
+	assert_int_equal(gso_send(b.lane, p, 4, true), 0);
 	for (unsigned i = 0; i < 4; i++) {
 		hint_of_next(&b, &len);
 		assert_int_equal(len, want[i]);
@@ -755,7 +755,7 @@ static void large_packet_whose_call_failed_is_lost_and_counted(void **state)
 	struct packet *small = p[1];
 	close(b.far_end);
 	b.far_end = -1;
-	assert_int_equal(gso_send(b.lane, p, 3), 1);
+	assert_int_equal(gso_send(b.lane, p, 3, true), 1);
 	assert_ptr_equal(p[0], small);
 	assert_int_equal(b.stats->port[1].gso_lost, 2);
 	assert_int_equal(b.stats->port[1].gso_errors, 2);
@@ -830,7 +830,7 @@ static void one_random_turn(struct bench *b, struct tcp_sketch *flows)
 	}
 	int buffer = random32(2) ? 4096 : 1 << 17;
 	setsockopt(b->near_end, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer));
-	unsigned left = gso_send(b->lane, p, n);
+	unsigned left = gso_send(b->lane, p, n, false);
 	receive(b, &out);
 	for (unsigned i = 0; i < left; i++) {
 		offload_complete(p[i]);
