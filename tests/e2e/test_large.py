@@ -162,11 +162,11 @@ def deliver(lab, to, packets):
     for name, packet in packets.items():
         source.receive(), sink.receive()
         source.send(packet)
-        got, end = [], time.monotonic() + 0.3
-        while time.monotonic() < end and not got:
-            time.sleep(0.03)
-            got = [g for g in sink.receive() if g[1][:6] == mac and frames.is_ip4(g[1])]
-        got += [g for g in sink.receive() if g[1][:6] == mac and frames.is_ip4(g[1])]
+        got, new, end = [], None, time.monotonic() + 0.3
+        while new or (time.monotonic() < end and not got): # until it is quiet again
+            time.sleep(0.04)
+            new = [g for g in sink.receive() if g[1][:6] == mac and frames.is_ip4(g[1])]
+            got += new
         back = [g[1] for g in source.receive() if frames.is_ip4(g[1]) and g[1][23] == frames.ICMP
                 and g[1][26:30] != frames.addr(lab.hosts[to].address)]
         arrived[name] = got, [(f[34], f[35], f[38:42]) for f in back]
@@ -203,8 +203,8 @@ def expect_same(want, got):
 
 @test
 def large_packets_arrive_as_through_the_kernel():
-    want, _ = through("kernel")
     got, (ports, drops) = through("tsuji")
+    want, _ = through("kernel")
     assert all(packets for packets, _ in want.values()), "the kernel lost some"
     assert any(hint[0] == GSO_TCP4 and len(frame) > 65000
                for packets, _ in want.values() for hint, frame in packets)
@@ -214,16 +214,16 @@ def large_packets_arrive_as_through_the_kernel():
 
 @test
 def large_packets_arrive_cut_as_by_the_kernel_where_the_last_port_takes_none():
-    want, _ = through("kernel", cut=True)
     got, _ = through("tsuji", cut=True)
+    want, _ = through("kernel", cut=True)
     assert sum(len(packets) for packets, _ in want.values()) > 250
     expect_same(want, got)
 
 
 @test
 def large_packets_are_cut_by_tsuji_as_the_kernel_would():
-    want, _ = through("kernel", cut=True)
     got, (ports, drops) = through("tsuji", text="lanes: {gso: off}\n")
+    want, _ = through("kernel", cut=True)
     expect_same(want, got)
     assert ports["r1"]["gso_calls"] == 0 and not drops, (ports["r1"], drops)
 
@@ -231,8 +231,8 @@ def large_packets_are_cut_by_tsuji_as_the_kernel_would():
 @test
 def large_packets_for_a_smaller_mtu_are_refused_or_cut_as_by_the_kernel():
     for lanes in ("", "lanes: {gso: off}\n"):
-        want, _ = through("kernel", "c", cut=bool(lanes), packets_of=larger_ones)
         got, (_, drops) = through("tsuji", "c", text=lanes, packets_of=larger_ones)
+        want, _ = through("kernel", "c", cut=bool(lanes), packets_of=larger_ones)
         assert len(want["too large"][0]) > 4 and want["too large, DF"] == ([], [(3, 4, b"\0\0\x05\x78")])
         expect_same(want, got)
         assert drops == {"ip4-mtu": 2}, drops
@@ -245,7 +245,7 @@ def large_packets_through_nat_arrive_as_through_the_kernel():
     rules = "nat:\n  - {action: masquerade, out: r1, from: 192.168.1.0/24}\n"
     for cut in (False, True):
         arrived = []
-        for router in ("kernel", "tsuji"):
+        for router in ("tsuji", "kernel"):
             with Lab("ab") as lab:
                 if cut:
                     lab.must("router", "ethtool -K r1 tso off gso off tx-udp-segmentation off")
@@ -266,9 +266,10 @@ def large_packets_through_nat_arrive_as_through_the_kernel():
                 arrived.append(deliver(lab, "b", packets))
                 if router == "tsuji":
                     assert not tsuji.drops(), tsuji.drops()
-        for packets, _ in arrived[0].values():
+        got, want = arrived
+        for packets, _ in want.values():
             assert packets and all(f[26:30] == frames.addr("192.168.0.1") for _, f in packets)
-        expect_same(*arrived)
+        expect_same(want, got)
 
 
 @test
@@ -439,7 +440,8 @@ def a_service_of_the_routers_kernel_is_reached():
         sent, got = [], []
         in_parallel((send_random, client, 4 * MEGABYTE, 5, sent), (receive_all, server, got))
         assert sent == got, (sent, got)
-        assert not tsuji.drops(), tsuji.drops()
+        # The kernel's page pools are the machine's: others may have used them up for a moment.
+        assert set(tsuji.drops()) <= {"punt-refused"}, tsuji.drops()
         row = tsuji.show("port", "name")["r0"]
         assert row["rx_bytes"] / row["rx_packets"] > 3000, row # it came in large packets
         for each in (client, server, listener):
