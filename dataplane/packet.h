@@ -89,6 +89,14 @@ static_assert(sizeof(struct packet) <= 2 * CACHE_LINE, "two cache lines at most"
 #define PACKET_PARTS_MAX 48 /* frames of a packet: 64 KiB of them at the least size, 2048, with what is kept in front */
 
 static inline uint32_t packet_len(const struct packet *p) { return p->len + p->rest_len; }
+static inline uint32_t packet_frames(const struct packet *p)
+{
+	uint32_t n = 1;
+
+	for (p = p->rest; unlikely(p); p = p->rest)
+		n++;
+	return n;
+}
 /* Not one frame that is sent as it stands. */
 static inline bool packet_is_large(const struct packet *p) { return p->rest || p->gso_size; }
 /* The longest frame it becomes on a wire. */

@@ -440,6 +440,18 @@ static void pipeline_large_packet_waits_for_arp_with_all_its_frames(void **state
 	assert_int_equal(w->pool.n_free, WORLD_FRAMES);
 }
 
+static void pipeline_large_packets_hold_no_more_frames_than_small_ones(void **state)
+{
+	struct world *w = *state;
+
+	for (unsigned i = 0; i < 20; i++) /* five frames each; the world's table holds 32 */
+		arrive_large(w, i % 2 ? "192.168.0.2" : "192.168.0.3", IP4_DF);
+	turn(w);
+	assert_int_equal(w->pool.n_held, 6);
+	assert_int_equal(w->pool.n_held + w->pool.n_parts, 30);
+	assert_int_equal(ended(w, DROP_NEIGH_QUEUE), 14);
+}
+
 static void pipeline_large_packet_floods_whole_and_cut(void **state)
 {
 	static uint8_t frame[LARGE];
@@ -573,6 +585,7 @@ int main(void)
 		TEST(pipeline_large_packet_for_the_kernel_is_cut),
 		TEST(pipeline_large_packet_is_judged_by_its_segments),
 		TEST(pipeline_large_packet_waits_for_arp_with_all_its_frames),
+		TEST(pipeline_large_packets_hold_no_more_frames_than_small_ones),
 		TEST(pipeline_large_packet_floods_whole_and_cut),
 		TEST(pipeline_long_datagram_of_several_frames_is_answered_and_fragmented),
 		TEST(pipeline_datagram_of_several_frames_needs_a_lane_that_takes_it),
