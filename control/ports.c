@@ -60,7 +60,8 @@ uint32_t ports_frame_size_for(const struct config *config, const struct netlink 
 		 * What can arrive is up to the interface's MTU, whatever the file says; in generic
 		 * mode it comes 64 KiB at a time, and needs half as many of the larger frames.
 		 */
-		if ((link && ports_frame_size(link->mtu) != 2048) || config->ports[i].xdp == XDP_GENERIC)
+		if ((link && ports_frame_size(link->mtu) != 2048) ||
+		    config->ports[i].xdp == XDP_GENERIC)
 			size = 4096;
 	}
 	return size;
@@ -190,7 +191,8 @@ static int attach(struct router *router, struct router_port *rp, const struct li
 	rp->xsk = xsk_port_open(router->area, &wanted, error);
 	if (!rp->xsk)
 		return -1;
-	if (config->xdp == XDP_GENERIC && !fits(router, rp, config->mtu ? config->mtu : link->mtu)) {
+	if (config->xdp == XDP_GENERIC &&
+	    !fits(router, rp, config->mtu ? config->mtu : link->mtu)) {
 		complain_of_mtu(config, link, error);
 		xsk_port_close(rp->xsk);
 		rp->xsk = NULL;
@@ -217,10 +219,11 @@ static int attach(struct router *router, struct router_port *rp, const struct li
 	if (xsk_port_takes_large(rp->xsk))
 		log_info("port %s: %s", config->name, error->text[0] ? error->text : "generic XDP");
 	else
-		log_warning("port %s: %s; this kernel gives it no packets longer than a frame (Linux "
-			    "6.6 does), so what a host sends in one piece for its card to cut (TSO) "
-			    "is lost: ethtool -K IFACE tso off, at the far end",
-			    config->name, error->text[0] ? error->text : "generic XDP");
+		log_warning(
+			"port %s: %s; this kernel gives it no packets longer than a frame (Linux "
+			"6.6 does), so what a host sends in one piece for its card to cut (TSO) "
+			"is lost: ethtool -K IFACE tso off, at the far end",
+			config->name, error->text[0] ? error->text : "generic XDP");
 	return 0;
 }
 

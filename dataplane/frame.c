@@ -56,7 +56,8 @@ struct packet *frame_get(struct frame_pool *pool)
 	return p;
 }
 
-void frame_append(struct frame_pool *pool, struct packet *p, struct packet *last, struct packet *part)
+void frame_append(struct frame_pool *pool, struct packet *p, struct packet *last,
+		  struct packet *part)
 {
 	assert(part->owner == FRAME_TURN && !part->rest && !last->rest);
 	part->owner = FRAME_PART;

@@ -441,7 +441,8 @@ static enum verdict check_cut(const struct frame_pool *pool, const struct cut *c
  * Segments that exceed the MTU and may be cut, as ip_finish_output_gso() has it: p, whose
  * header is final, becomes the first fragment of the first segment.
  */
-static enum verdict fragment_segments(struct frame_pool *pool, struct stats *stats, struct packet *p)
+static enum verdict fragment_segments(struct frame_pool *pool, struct stats *stats,
+				      struct packet *p)
 {
 	unsigned n = segment_count(p), mtu = p->decision.mtu;
 	struct ip4_hdr longest = *packet_ip4(p);
@@ -477,7 +478,8 @@ static enum verdict rewrite_one(const struct port_table *ports, const struct fib
 	if (unlikely(too_long && !p->gso_size)) {
 		c = plan_cut(packet_ip4(p), p->decision.mtu);
 		enum verdict v = check_cut(pool, &c);
-		if (p->rest && v == TO_EGRESS && c.n > pool->n_free) /* none of its frames is kept */
+		if (p->rest && v == TO_EGRESS &&
+		    c.n > pool->n_free) /* none of its frames is kept */
 			v = DROP_FRAMES;
 		if (v != TO_EGRESS)
 			return v;

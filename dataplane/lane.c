@@ -131,7 +131,8 @@ static void lane_turn(struct io *io)
 	unsigned done = 0;
 
 	if (unlikely(lanes->n_large) && io_waits(socket_of(lanes)))
-		io_turn(socket_of(lanes)); /* what still waits then is overtaken: better than losing these */
+		io_turn(socket_of(
+			lanes)); /* what still waits then is overtaken: better than losing these */
 	if (lanes->n_large ||
 	    (lanes->n && load_shared(&lanes->coalesce) && !io_waits(socket_of(lanes))))
 		lanes->n = gso_send(lanes->gso, lanes->gathered, lanes->n, lanes->n_large);

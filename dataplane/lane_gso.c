@@ -56,7 +56,7 @@ struct flow {
 	be32 src, dst;
 	uint32_t ports; /* both, as on the wire */
 	uint16_t first, last, n; /* its packets: places in the turn's list, chained by next[] */
-	bool large; /* one of them is */
+	bool large;		 /* one of them is */
 };
 
 struct gso_lane {
@@ -85,7 +85,8 @@ static bool read_segment(const struct packet *p, struct segment *s)
 {
 	enum { LEAST = sizeof(struct eth_hdr) + sizeof(struct ip4_hdr) + sizeof(struct tcp_hdr) };
 
-	if (!p->tcp_sum_right || packet_is_large(p) || p->len < LEAST || be16_host(packet_eth(p)->type) != ETH_IPV4)
+	if (!p->tcp_sum_right || packet_is_large(p) || p->len < LEAST ||
+	    be16_host(packet_eth(p)->type) != ETH_IPV4)
 		return false;
 	s->ip = packet_ip4(p);
 	s->tcp = (const struct tcp_hdr *)(s->ip + 1);
@@ -297,7 +298,8 @@ static struct virtio_net_hdr large_hint(const struct packet *p)
 		hint.gso_type = HINT_GSO_UDP_L4;
 		return hint;
 	}
-	hint.gso_type = p->gso_kind & GATE_GSO_IP6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
+	hint.gso_type =
+		p->gso_kind & GATE_GSO_IP6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
 	if (tcp_flags(p) & TCP_CWR)
 		hint.gso_type |= VIRTIO_NET_HDR_GSO_ECN;
 	return hint;
@@ -363,7 +365,8 @@ static void forget(struct gso_lane *lane, struct packet *p)
 }
 
 /* The first n packets of f have left: their places are empty. */
-static void forget_flow(struct gso_lane *lane, const struct flow *f, struct packet **packets, unsigned n)
+static void forget_flow(struct gso_lane *lane, const struct flow *f, struct packet **packets,
+			unsigned n)
 {
 	unsigned place = f->first;
 
@@ -406,7 +409,8 @@ static bool send_flow(struct gso_lane *lane, const struct flow *f, struct packet
 			continue;
 		if (!f->large)
 			break;
-		count_add(&lane->stats->gso_lost, lane->items[i]); /* no other lane takes a large one */
+		count_add(&lane->stats->gso_lost,
+			  lane->items[i]); /* no other lane takes a large one */
 	}
 	forget_flow(lane, f, packets, sent);
 	return i == n_items;

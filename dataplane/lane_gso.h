@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * lane_gso.h - the GSO lane: consecutive segments of a TCP flow as one large frame, which the
- * receiver's kernel takes whole. One for each port. Opened and closed by control; sends for
- * the worker.
+ * receiver's kernel takes whole; and large packets (packet.h), which are that already. One for
+ * each port. Opened and closed by control; sends for the worker.
  *
  * A *run* is what one frame can stand for: cutting the frame again (the kernel's GSO) gives
  * back every segment, bit for bit.

@@ -113,7 +113,8 @@ enum verdict neigh_entry_hold(struct neigh_table *table, struct neighbour *e, st
 {
 	uint32_t frames = packet_frames(p);
 
-	if (e->n_queued >= table->config.queue_max || table->n_held + frames > table->config.held_max)
+	if (e->n_queued >= table->config.queue_max ||
+	    table->n_held + frames > table->config.held_max)
 		return DROP_NEIGH_QUEUE;
 	p->next = NULL;
 	if (e->n_queued)

@@ -26,7 +26,8 @@
 /* No room here speaks it, so wire.h does not have it. */
 enum { PROTO_SCTP = 132 }; /* RFC 9260 */
 
-/* Writes the field at offset from start, in the first frame: the complement of the sum from start to end. */
+/* Writes the field at offset from start, in the first frame: the complement of the sum from start
+ * to end. */
 static bool finish(struct packet *p, uint32_t start, uint32_t end, uint32_t offset)
 {
 	be16 field = csum_finish(chain_sum(0, p, start, end - start));

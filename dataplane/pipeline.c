@@ -427,6 +427,5 @@ bool pipeline_balanced(const struct pipeline *pl)
 
 	return turn == 0 && free == pl->pool->n_free &&
 	       frame_count(pl->pool, FRAME_HELD) == pl->pool->n_held &&
-	       frame_parts_sound(pl->pool) &&
-	       stats_balance(pl->stats) == (int64_t)pl->pool->n_held;
+	       frame_parts_sound(pl->pool) && stats_balance(pl->stats) == (int64_t)pl->pool->n_held;
 }

@@ -49,7 +49,7 @@ struct xsk_area {
 	int map_fd; /* -1: anonymous memory */
 	int punting_fd;
 	bool skb_in_view; /* the kernel lets programs see the skb */
-	bool several;     /* a packet may be several frames */
+	bool several;	  /* a packet may be several frames */
 	struct {
 		struct xsk_ring_prod fill, tx;
 		struct xsk_ring_cons completion;
@@ -166,7 +166,7 @@ static int area_register(struct xsk_area *area, uint32_t frame_size, struct xsk_
 	/* Sockets that share the UMEM do as the first one that was bound. */
 	code = anchor_bind(area, &socket);
 	area->several = !code && area->skb_in_view; /* else nobody says how they are to be cut */
-	if (code == -EINVAL) { /* before 6.6 */
+	if (code == -EINVAL) {			    /* before 6.6 */
 		socket.bind_flags = XDP_COPY;
 		code = anchor_bind(area, &socket);
 	}
@@ -317,7 +317,8 @@ static struct packet *take(struct xsk_port *port, const struct xdp_desc *desc)
 	return p;
 }
 
-/* The frames, at most n, of the packet that begins at that place of the ring; 0: its end is not there. */
+/* The frames, at most n, of the packet that begins at that place of the ring; 0: its end is not
+ * there. */
 static unsigned count_frames(const struct xsk_queue *q, uint32_t index, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
@@ -685,7 +686,10 @@ bool xsk_port_is_native(const struct xsk_port *port) { return port->native; }
 
 bool xsk_port_sees_checksums(const struct xsk_port *port) { return port->gate->rodata->see_skb; }
 
-bool xsk_port_takes_large(const struct xsk_port *port) { return port->gate->rodata->see_gso; }
+bool xsk_port_takes_large(const struct xsk_port *port)
+{
+	return port->gate->rodata->see_gso;
+}
 
 bool xsk_port_attached(const struct xsk_port *port)
 {

@@ -568,7 +568,8 @@ static void failed_call_leaves_everything(void **state)
 
 enum { CWR = 128 };
 
-/* The segments of a stream as their sender's kernel would hand them over: one packet, several frames. */
+/* The segments of a stream as their sender's kernel would hand them over: one packet, several
+ * frames. */
 static struct packet *whole_of(struct bench *b, const struct tcp_sketch *s, unsigned n)
 {
 	struct packet *p[GSO_RUN_MAX], *last;

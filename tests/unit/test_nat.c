@@ -1370,7 +1370,8 @@ static void open_sum(struct packet *p)
 	be16 sum = {csum_fold(csum_pseudo(h->src, h->dst, h->protocol, (uint16_t)(p->len - 34)))};
 
 	p->csum_start = 34;
-	p->csum_offset = tcp ? offsetof(struct tcp_hdr, checksum) : offsetof(struct udp_hdr, checksum);
+	p->csum_offset =
+		tcp ? offsetof(struct tcp_hdr, checksum) : offsetof(struct udp_hdr, checksum);
 	p->flags |= PACKET_PARTIAL;
 	memcpy(p->data + 34 + p->csum_offset, &sum, sizeof(sum));
 }
@@ -1380,13 +1381,16 @@ static void a_sum_left_open_is_translated_as_a_finished_one(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 2000; i++) {
 		struct packet *p = frame_get(&lab.pool), *q = frame_get(&lab.pool);
-		struct bytes b = datagram(.src = "10.0.0.2", .dst = "192.0.2.254", .data_len = 8 + i % 40,
-					  .protocol = i % 2 ? PROTO_TCP : PROTO_UDP, .sport = (uint16_t)i);
+		struct bytes b =
+			datagram(.src = "10.0.0.2", .dst = "192.0.2.254", .data_len = 8 + i % 40,
+				 .protocol = i % 2 ? PROTO_TCP : PROTO_UDP, .sport = (uint16_t)i);
 		memcpy(p->data, b.at, b.len);
 		p->len = q->len = b.len;
-		p->decision.nat = (struct nat_decision){
-			.src = {(uint32_t)rand()}, .dst = {(uint32_t)rand()}, .sport = {(uint16_t)rand()},
-			.dport = {(uint16_t)rand()}, .flags = (uint8_t)(1 + i % 3)};
+		p->decision.nat = (struct nat_decision){.src = {(uint32_t)rand()},
+							.dst = {(uint32_t)rand()},
+							.sport = {(uint16_t)rand()},
+							.dport = {(uint16_t)rand()},
+							.flags = (uint8_t)(1 + i % 3)};
 		q->decision = p->decision;
 		open_sum(p);
 		memcpy(q->data, p->data, b.len);

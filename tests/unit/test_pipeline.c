@@ -313,7 +313,8 @@ static void pipeline_pool_too_small_for_fragments_drops_by_name(void **state)
 enum { HEAD = 14 + 20 + 20, SEGMENT = 1000, N_SEGMENTS = 8, LARGE = HEAD + N_SEGMENTS * SEGMENT };
 
 /* N_SEGMENTS of TCP in one packet, as their sender's kernel would leave them for its card. */
-static uint32_t tcp_large(uint8_t *frame, unsigned port, const char *src, const char *dst, uint16_t fragment)
+static uint32_t tcp_large(uint8_t *frame, unsigned port, const char *src, const char *dst,
+			  uint16_t fragment)
 {
 	uint32_t len = world_ip4(frame, port, src, dst, 64, PROTO_TCP, LARGE - 34);
 	struct ip4_hdr *ip = (struct ip4_hdr *)(frame + 14);
@@ -322,8 +323,11 @@ static uint32_t tcp_large(uint8_t *frame, unsigned port, const char *src, const 
 	ip->fragment = be16_from(fragment);
 	ip->checksum = (be16){0};
 	ip->checksum = csum_of(ip, sizeof(*ip));
-	*tcp = (struct tcp_hdr){.sport = be16_from(1000), .dport = be16_from(80), .seq = be32_from(7),
-				.data_offset = 0x50, .flags = 0x10};
+	*tcp = (struct tcp_hdr){.sport = be16_from(1000),
+				.dport = be16_from(80),
+				.seq = be32_from(7),
+				.data_offset = 0x50,
+				.flags = 0x10};
 	tcp->checksum.raw = csum_fold(csum_pseudo(ip->src, ip->dst, PROTO_TCP, LARGE - 34));
 	return len;
 }
@@ -333,7 +337,8 @@ static void arrive_large(struct world *w, const char *dst, uint16_t fragment)
 	static uint8_t frame[LARGE];
 	uint32_t len = tcp_large(frame, 0, "192.168.1.2", dst, fragment);
 
-	assert_true(world_arrive_large(w, 0, frame, len, PACKET_UNKNOWN, 1792, SEGMENT, GATE_GSO_TCP));
+	assert_true(
+		world_arrive_large(w, 0, frame, len, PACKET_UNKNOWN, 1792, SEGMENT, GATE_GSO_TCP));
 }
 
 /* Whether a frame of one segment has the right checksums. */
@@ -431,7 +436,8 @@ static void pipeline_large_packet_waits_for_arp_with_all_its_frames(void **state
 	turn(w);
 	assert_int_equal(w->pool.n_held, 1);
 	assert_int_equal(w->pool.n_parts, LARGE / 1792);
-	uint32_t len = world_arp(frame, 1, 2, ARP_REPLY, world_port_mac(1), "192.168.0.2", "192.168.0.1");
+	uint32_t len =
+		world_arp(frame, 1, 2, ARP_REPLY, world_port_mac(1), "192.168.0.2", "192.168.0.1");
 	world_arrive(w, 1, frame, len, 0);
 	world_forget(w);
 	turn(w);
@@ -461,7 +467,8 @@ static void pipeline_large_packet_floods_whole_and_cut(void **state)
 	memcpy(frame, "\x02\0\0\0\xee\xee", 6); /* nobody knows where it is */
 	w->wires[5].takes_large = true;
 	w->ports[4].mirror = 0;
-	assert_true(world_arrive_large(w, 4, frame, len, PACKET_UNKNOWN, 1792, SEGMENT, GATE_GSO_TCP));
+	assert_true(
+		world_arrive_large(w, 4, frame, len, PACKET_UNKNOWN, 1792, SEGMENT, GATE_GSO_TCP));
 	turn(w);
 	w->ports[4].mirror = PORT_NONE;
 	assert_int_equal(w->wires[5].n_sent, 1);
@@ -497,7 +504,8 @@ static void pipeline_long_datagram_of_several_frames_is_answered_and_fragmented(
 		for (unsigned i = 0; i < 4; i++) {
 			const struct world_frame *f = &w->wires[wire].sent[i];
 			if (wire) /* what was counted bytes goes on counting */
-				assert_int_equal(f->bytes[34 + 9], (uint8_t)(ip4_offset(ip_of(f)) + 9));
+				assert_int_equal(f->bytes[34 + 9],
+						 (uint8_t)(ip4_offset(ip_of(f)) + 9));
 			total += f->len - 34;
 		}
 		assert_int_equal(total, 5001);
