@@ -74,7 +74,7 @@ static void make_likely(uint8_t *frame, uint32_t len, unsigned port)
 		ip->checksum = csum_of(ip, ip4_header_len(ip));
 }
 
-/* A packet of several frames and segments. The ports that take such: by the bits of takes. */
+/* A packet of several frames and segments. The ports that take such: by the bits of takes; and r1's MTU. */
 struct large {
 	uint8_t part, gso_size, kind, takes;
 };
@@ -96,7 +96,8 @@ static void arrive_large(struct world *w, unsigned port, uint8_t *frame, uint32_
 	}
 	for (unsigned i = 0; i < sizeof(ports); i++)
 		w->wires[ports[i]].takes_large = large->takes >> i & 1;
-	world_arrive_large(w, port, frame, len, PACKET_UNKNOWN, large->part * 8u, large->gso_size, large->kind);
+	w->ports[1].mtu = large->takes & 0x80 ? 300 : 1400;
+	world_arrive_large(w, port, frame, len, PACKET_UNKNOWN, 100 + large->part * 4u, (uint16_t)(large->gso_size * 4u), large->kind);
 }
 
 static void one_record(struct world *w, uint8_t head, const uint8_t *bytes, uint32_t len)
