@@ -9,7 +9,10 @@
  * In front of each frame it hands over, the gate writes what it knows of the transport
  * checksum (struct gate_meta). The truth stands in the skb behind the xdp_buff, which a
  * program attached natively to a veth can read where the kernel has the kfuncs (6.3);
- * user space sets see_skb there. Elsewhere the meta says "unknown".
+ * user space sets see_skb there. Elsewhere the meta says "unknown". In generic mode the skb
+ * is out of sight, but what its buffer ends with is not: how the sender wants a large frame
+ * cut stands there (see_gso). Such frames come in pieces, and the program is one that takes
+ * them (BPF_F_XDP_HAS_FRAGS, set when it is loaded).
  *
  * Before that, a frame whose flow is in the cache takes its decision from there and leaves
  * at once, without user space: see repeat(). Whatever is unusual about a frame sends it the
@@ -47,13 +50,31 @@ struct sk_buff_list { /* stands for "a pointer to an skb": veth's own type may l
 	struct sk_buff *next;
 } relocated;
 struct xdp_buff {
-	void *data;
+	void *data, *data_hard_start;
+	__u32 frame_sz;
+} relocated;
+struct skb_shared_info {
+	unsigned short gso_size;
+	unsigned int gso_type;
 } relocated;
 struct veth_xdp_buff {
 	struct xdp_buff xdp;
 	struct sk_buff *skb;
 } relocated;
 #define KERNEL_CHECKSUM_PARTIAL 3 /* include/linux/skbuff.h */
+#define CACHE_BYTES 64		  /* SMP_CACHE_BYTES of x86 and arm64 */
+/* SKB_GSO_ bits, of an enum without a name. The identification's moved in 6.18. */
+enum {
+	KERNEL_GSO_TCP4 = 1 << 0,
+	KERNEL_GSO_DODGY = 1 << 1,
+	KERNEL_GSO_ECN = 1 << 2,
+	KERNEL_GSO_SAME_ID = 1 << 3 | 1 << 30,
+	KERNEL_GSO_TCP6 = 1 << 4,
+	KERNEL_GSO_UDP = 1 << 17,
+	KERNEL_GSO_ACCECN = 1 << 19,
+	KERNEL_GSO_KNOWN = KERNEL_GSO_TCP4 | KERNEL_GSO_DODGY | KERNEL_GSO_ECN | KERNEL_GSO_SAME_ID |
+			   KERNEL_GSO_TCP6 | KERNEL_GSO_UDP | KERNEL_GSO_ACCECN,
+};
 
 void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
 void *bpf_rdonly_cast(void *address, __u32 type) __ksym __weak;
@@ -97,6 +118,7 @@ struct {
 
 /* Set before loading. False also removes the kfunc calls from what the verifier sees. */
 const volatile __u8 see_skb = 0;
+const volatile __u8 see_gso = 0;
 const volatile __u8 bridged = 0;
 const volatile __u8 generic = 0;
 /* The flow cache: 0 is none; else the buckets, a power of two, less one. */
@@ -148,6 +170,34 @@ static __always_inline int look_at_skb(struct xdp_md *ctx, struct gate_meta *fou
 		found->csum_offset = skb->csum_offset;
 	}
 	return 1;
+}
+
+/* In generic mode the xdp_buff lies over the skb's buffer, and so do their ends. */
+static __always_inline void look_at_gso(struct xdp_md *ctx, struct gate_meta *found)
+{
+	struct xdp_buff *xdp = bpf_cast_to_kern_ctx(ctx);
+	__u64 info_size = bpf_core_type_size(struct skb_shared_info);
+	struct skb_shared_info *info =
+		bpf_rdonly_cast(xdp->data_hard_start + xdp->frame_sz -
+					((info_size + CACHE_BYTES - 1) & ~(__u64)(CACHE_BYTES - 1)),
+				bpf_core_type_id_kernel(struct skb_shared_info));
+	__u32 type = info->gso_type;
+
+	found->gso_size = info->gso_size;
+	if (!found->gso_size)
+		return;
+	if (type & (KERNEL_GSO_TCP4 | KERNEL_GSO_TCP6))
+		found->gso_kind |= GATE_GSO_TCP;
+	if (type & KERNEL_GSO_TCP6)
+		found->gso_kind |= GATE_GSO_IP6;
+	if (type & KERNEL_GSO_UDP)
+		found->gso_kind |= GATE_GSO_UDP;
+	if (type & KERNEL_GSO_ACCECN)
+		found->gso_kind |= GATE_GSO_CWR;
+	if (type & KERNEL_GSO_SAME_ID)
+		found->gso_kind |= GATE_GSO_SAME_ID;
+	if (type & ~(__u32)KERNEL_GSO_KNOWN)
+		found->gso_kind |= GATE_GSO_OTHER;
 }
 
 /* In generic mode what we hand to the stack comes by here again. */
@@ -481,6 +531,8 @@ int gate(struct xdp_md *ctx)
 		if (repeated >= 0)
 			return repeated;
 	}
+	if (see_gso)
+		look_at_gso(ctx, &found);
 	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(found)))
 		goto pass;
 	struct gate_meta *meta = (void *)(long)ctx->data_meta;

@@ -27,6 +27,16 @@ enum gate_checksum {
 	GATE_CHECKSUM_PARTIAL = 2, /* CHECKSUM_PARTIAL: complete it at csum_start, csum_offset */
 };
 
+/* How the sender's kernel wants a frame cut (GSO, include/linux/skbuff.h); bits. */
+enum gate_gso {
+	GATE_GSO_TCP = 1,
+	GATE_GSO_UDP = 2,     /* a datagram for each gso_size bytes */
+	GATE_GSO_CWR = 4,     /* TCP's CWR stands on every segment, not on the first only (AccECN) */
+	GATE_GSO_SAME_ID = 8, /* the IPv4 identification does not count up */
+	GATE_GSO_OTHER = 16,  /* tunnels, SCTP ... */
+	GATE_GSO_IP6 = 32,    /* TCP over IPv6 */
+};
+
 /* Metadata in front of every frame the gate redirects; written for every frame. */
 struct gate_meta {
 	shared_u16 checksum;    /* enum gate_checksum */
@@ -34,6 +44,8 @@ struct gate_meta {
 	shared_u16 csum_offset; /* from csum_start */
 	shared_u16 vlan_tci;    /* the VLAN tag that the skb carries beside its bytes ... */
 	shared_u16 vlan_proto;  /* ... and its ethertype, as on the wire; 0: none */
+	shared_u16 gso_size;    /* payload of each segment that the frame stands for; 0: it is one */
+	shared_u16 gso_kind;    /* enum gate_gso, of one that is to be cut */
 	shared_u16 reserved;    /* zero; the size is a multiple of four, as XDP asks */
 };
 

@@ -28,22 +28,24 @@ static const char *const xdp_words[] = {
 	NULL,
 };
 
-/* The largest MTU a user may mean; above MTU_ROUTER_MAX they are told why not. */
+/* The largest MTU there is; above MTU_ROUTER_MAX it takes several frames for a packet. */
 enum { MTU_JUMBO = 65535 };
 
 #define HINT_MIRROR "a mirror is a port with no addresses and in no bridge: only copies leave there"
 
 /* ---- the first go ---- */
 
-static void read_mtu(struct config_reader *r, const struct yaml_node *node, unsigned *mtu)
+static void read_mtu(struct config_reader *r, const struct yaml_node *node, enum config_xdp xdp,
+		     unsigned *mtu)
 {
 	uint32_t value;
 	if (!yaml_read_number(r->diag, node, "mtu", MTU_MIN, MTU_JUMBO, &value))
 		return;
-	if (value > MTU_ROUTER_MAX)
+	if (value > MTU_ROUTER_MAX && xdp != XDP_GENERIC)
 		diag_error(r->diag, yaml_place(node),
 			   "the largest frame of the pool is 4 KiB, which carries an MTU of 3498 "
-			   "beside what the kernel keeps there",
+			   "beside what the kernel keeps there; with xdp: generic a packet may be "
+			   "several frames",
 			   "mtu: %u does not fit into one frame", value);
 	*mtu = value;
 }
@@ -63,11 +65,11 @@ static void read_port(struct config_reader *r, const struct yaml_node *key,
 	if (keys[PORT_ADDRESSES].value)
 		port->addresses = config_read_interfaces(r->diag, keys[PORT_ADDRESSES].value,
 							 "addresses", &port->n_addresses);
-	if (keys[PORT_MTU].value)
-		read_mtu(r, keys[PORT_MTU].value, &port->mtu);
 	if (keys[PORT_XDP].value &&
 	    yaml_read_choice(r->diag, keys[PORT_XDP].value, "xdp", xdp_words, &xdp))
 		port->xdp = xdp;
+	if (keys[PORT_MTU].value)
+		read_mtu(r, keys[PORT_MTU].value, port->xdp, &port->mtu);
 }
 
 void config_read_ports(struct config_reader *r, const struct yaml_node *node)

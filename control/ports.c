@@ -56,8 +56,12 @@ uint32_t ports_frame_size_for(const struct config *config, const struct netlink 
 	uint32_t size = 2048;
 	for (unsigned i = 0; i < config->n_ports; i++) {
 		const struct link *link = netlink_link(netlink, config->ports[i].name);
-		/* What can arrive is up to the interface's MTU, whatever the file says. */
-		if (link && ports_frame_size(link->mtu) != 2048)
+		/*
+		 * What can arrive is up to the interface's MTU, whatever the file says; in generic
+		 * mode it comes 64 KiB at a time, and needs half as many of the larger frames.
+		 */
+		if ((link && ports_frame_size(link->mtu) != 2048) ||
+		    config->ports[i].xdp == XDP_GENERIC)
 			size = 4096;
 	}
 	return size;
@@ -150,6 +154,23 @@ static bool look_at_link(struct router_port *rp, const struct link *link)
 	return set_state(rp, STATE_UP, "%s", "") || changed;
 }
 
+/* Whether a packet of that MTU can arrive: in a frame, or in several. */
+static bool fits(const struct router *router, const struct router_port *rp, uint32_t mtu)
+{
+	uint32_t size = ports_frame_size(mtu);
+	return (size && size <= router->frame_size) || xsk_port_takes_large(rp->xsk);
+}
+
+static void complain_of_mtu(const struct config_port *config, const struct link *link,
+			    struct xsk_error *error)
+{
+	error->code = EOPNOTSUPP;
+	snprintf(error->text, sizeof(error->text),
+		 "an MTU of %u does not fit a frame, and this kernel gives no packets of several "
+		 "(Linux 6.6 does); give the port an mtu: of %u at most",
+		 config->mtu ? config->mtu : link->mtu, MTU_ROUTER_MAX);
+}
+
 /* Opens rp on the interface; it does not look at it yet. 0, or -1 with *error. */
 static int attach(struct router *router, struct router_port *rp, const struct link *link,
 		  struct xsk_error *error)
@@ -171,6 +192,13 @@ static int attach(struct router *router, struct router_port *rp, const struct li
 	rp->xsk = xsk_port_open(router->area, &wanted, error);
 	if (!rp->xsk)
 		return -1;
+	if (config->xdp == XDP_GENERIC &&
+	    !fits(router, rp, config->mtu ? config->mtu : link->mtu)) {
+		complain_of_mtu(config, link, error);
+		xsk_port_close(rp->xsk);
+		rp->xsk = NULL;
+		return -1;
+	}
 	rp->lanes = lane_port_open(rp->xsk, router->burst, &wanted);
 	if (!rp->lanes) {
 		*error = (struct xsk_error){.code = errno};
@@ -187,10 +215,16 @@ static int attach(struct router *router, struct router_port *rp, const struct li
 	if (!lane_port_has_gso(rp->lanes))
 		log_warning("port %s: the kernel gives no packet socket: TCP segments are not put together",
 			    config->name);
-	if (!xsk_port_is_native(rp->xsk))
-		log_warning("port %s: %s; there, what a host sends in one piece for its card to cut "
-			    "(TSO) is lost: ethtool -K IFACE tso off, at the far end",
-			    config->name, error->text[0] ? error->text : "generic XDP, which is slower");
+	if (xsk_port_is_native(rp->xsk))
+		return 0;
+	if (xsk_port_takes_large(rp->xsk))
+		log_info("port %s: %s", config->name, error->text[0] ? error->text : "generic XDP");
+	else
+		log_warning(
+			"port %s: %s; this kernel gives it no packets longer than a frame (Linux "
+			"6.6 does), so what a host sends in one piece for its card to cut (TSO) "
+			"is lost: ethtool -K IFACE tso off, at the far end",
+			config->name, error->text[0] ? error->text : "generic XDP");
 	return 0;
 }
 
@@ -236,10 +270,12 @@ static int check_mtu(const struct router *router, const struct config_port *conf
 			"port %s: mtu %u is more than the interface's %u; raise that with "
 			"`ip link set dev %s mtu %u`",
 			config->name, config->mtu, link->mtu, config->name, config->mtu);
+	if (config->xdp == XDP_GENERIC)
+		return 0; /* a packet may be several frames: attach() has the last word */
 	if (!size)
 		return refusal_at(why, REFUSED_CONFIG, config->at,
-				  "port %s: an MTU of %u does not fit a frame; lower it, or give "
-				  "the port an mtu: of %u at most",
+				  "port %s: an MTU of %u does not fit a frame; lower it, give "
+				  "the port an mtu: of %u at most, or xdp: generic",
 				  config->name, mtu, MTU_ROUTER_MAX);
 	if (router->frame_size && size > router->frame_size)
 		return refusal_at(
@@ -473,7 +509,9 @@ static struct port *port_new(const struct router *router, const struct router_po
 		return NULL;
 	struct port_address *addresses = (struct port_address *)(port + 1);
 	ports_copy_addresses(addresses, config->addresses, config->n_addresses);
-	uint32_t mtu = min_u32(router->frame_size - FRAME_OVERHEAD, rp->link_mtu);
+	bool large = rp->xsk && xsk_port_takes_large(rp->xsk);
+	uint32_t most = large ? UINT16_MAX : router->frame_size - (uint32_t)FRAME_OVERHEAD;
+	uint32_t mtu = min_u32(most, rp->link_mtu);
 	memcpy(port->name, config->name, sizeof(port->name));
 	port->number = rp->number;
 	port->mtu = config->mtu ? min_u32(mtu, config->mtu) : mtu;

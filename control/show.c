@@ -81,6 +81,8 @@ static void put_counters(const struct router *router, json_t *row, const struct 
 	COUNTER(gso_calls);
 	COUNTER(gso_packets);
 	COUNTER(gso_errors);
+	COUNTER(gso_large);
+	COUNTER(gso_lost);
 	COUNTER(tx_kicks);
 	COUNTER(burst_packets);
 	COUNTER(burst_calls);

@@ -228,20 +228,15 @@ static enum verdict go_up(const struct port *leg, struct packet *p)
 	return above;
 }
 
-/* Sends a copy up, if there is a frame for it; at the same place in its frame, where it fits. */
+/* Sends a copy up, if there is a frame for it. */
 static void copy_up(struct room *room, const struct port *leg, const struct packet *p)
 {
-	struct packet *copy = frame_get(room->pool);
+	struct packet *copy = frame_copy(room->pool, p);
 
 	if (!copy)
 		return;
-	copy->data = frame_base(room->pool, copy) + (p->data - frame_base(room->pool, p));
-	copy->len = p->len;
 	copy->wire = p->wire;
 	copy->flags = p->flags;
-	copy->csum_start = p->csum_start;
-	copy->csum_offset = p->csum_offset;
-	memcpy(copy->data, p->data, p->len);
 	copy->verdict = (uint8_t)go_up(leg, copy);
 	count_add(&room->stats->created, 1);
 	room->up->p[room->up->n++] = copy;
@@ -288,7 +283,7 @@ static enum verdict forward(const struct room *room, const struct port *from, ui
 		return DROP_BRIDGE_ISOLATED;
 	if (!to->up || bridge_is_blocked(room->state, number, room->now_ns))
 		return DROP_BRIDGE_NO_PORT;
-	if (!port_carries(to, p->len))
+	if (!port_carries(to, packet_wire_len(p)))
 		return DROP_BRIDGE_MTU;
 	p->decision.port_out = number;
 	return TO_EGRESS;

@@ -9,10 +9,14 @@
  * A flood is one packet in the queues of several ports: packet->refs says how many, every
  * port that sends or drops it ends one of them (frame.h). From the first of them on, its
  * bytes and its verdict's meaning must not change.
+ *
+ * A port's io says whether it takes a large packet whole. For one that does not, its segments
+ * are made here, in its place: as many packets more as there are segments but the first.
  */
 #include "egress.h"
 
 #include "offload.h"
+#include "segment.h"
 
 /* The packet has left by one port, one way or the other. */
 static void end(struct egress *e, struct packet *p, enum verdict verdict, uint64_t now_ns)
@@ -48,8 +52,8 @@ static void flush_port(struct egress *e, uint16_t number, uint64_t now_ns)
 	v->n = 0;
 }
 
-/* One packet into the queue of one port. */
-static void queue(struct egress *e, struct packet *p, uint16_t number, uint64_t now_ns)
+/* One packet, as it stands, into the queue of one port. */
+static void queue_one(struct egress *e, struct packet *p, uint16_t number, uint64_t now_ns)
 {
 	struct egress_queue *q = &e->queues[number];
 
@@ -62,19 +66,48 @@ static void queue(struct egress *e, struct packet *p, uint16_t number, uint64_t 
 		flush_port(e, number, now_ns);
 }
 
+/* p's segments, in its place; NULL: p has ended. They are new packets, all but one of them. */
+static struct packet *cut(struct egress *e, struct packet *p, uint64_t now_ns)
+{
+	struct packet *first = NULL;
+	enum verdict v = p->gso_size ? segment_cut(e->pool, p, &first) : DROP_FRAME_SIZE;
+
+	if (v != TO_EGRESS) {
+		end(e, p, v, now_ns);
+		return NULL;
+	}
+	count_add(&e->stats->created, segment_count(p) - 1);
+	if (unlikely(p->trace)) /* the walk goes on with the first */
+		trace_follow(e->traces, p, first);
+	frame_put(e->pool, p);
+	return first;
+}
+
+/* One packet into the queue of one port, in pieces if that takes no large ones. */
+static void queue(struct egress *e, struct packet *p, uint16_t number, uint64_t now_ns)
+{
+	const struct port *port = port_get(e->ports, number);
+
+	if (likely(!packet_is_large(p)) || !port || !port->io || io_takes(port->io, p)) {
+		queue_one(e, p, number, now_ns);
+		return;
+	}
+	for (struct packet *next, *s = cut(e, p, now_ns); s; s = next) {
+		next = s->next;
+		s->next = NULL;
+		queue_one(e, s, number, now_ns);
+	}
+}
+
 void egress_mirror(struct egress *e, const struct packet *p, uint16_t mirror, uint64_t now_ns)
 {
 	const struct port *port = port_get(e->ports, mirror);
 	struct packet *copy;
 
-	if (!is_usable(e, port, now_ns) || FRAME_HEADROOM + p->len > e->pool->size ||
-	    !(copy = frame_get(e->pool)))
+	if (!is_usable(e, port, now_ns) || !(copy = frame_copy(e->pool, p)))
 		return;
-	memcpy(copy->data, p->data, p->len);
-	copy->len = p->len;
-	copy->flags = p->flags & (PACKET_PARTIAL | PACKET_UNKNOWN);
-	copy->csum_start = p->csum_start;
-	copy->csum_offset = p->csum_offset;
+	if (copy->gso_size && !segment_check(copy)) /* the room that looks at it comes later */
+		copy->gso_size = 0;
 	if (copy->flags)
 		offload_complete(copy);
 	count_add(&e->stats->created, 1);
@@ -173,7 +206,7 @@ static void flush_punts(struct egress *e, uint64_t now_ns)
 }
 
 /* Only what goes on to someone else has to have its checksum completed. */
-void egress_punt(struct egress *e, struct packet *p, uint64_t now_ns)
+static void punt_one(struct egress *e, struct packet *p, uint64_t now_ns)
 {
 	struct meter *meter = &e->punt_meters[min_u32(p->wire, PORT_MAX)];
 
@@ -186,6 +219,20 @@ void egress_punt(struct egress *e, struct packet *p, uint64_t now_ns)
 	e->punts[e->n_punts++] = p;
 	if (e->n_punts == PUNTS_MAX)
 		flush_punts(e, now_ns);
+}
+
+/* The lane there takes nothing large. */
+void egress_punt(struct egress *e, struct packet *p, uint64_t now_ns)
+{
+	if (likely(!packet_is_large(p))) {
+		punt_one(e, p, now_ns);
+		return;
+	}
+	for (struct packet *next, *s = cut(e, p, now_ns); s; s = next) {
+		next = s->next;
+		s->next = NULL;
+		punt_one(e, s, now_ns);
+	}
 }
 
 void egress_flush(struct egress *e, uint64_t now_ns)

@@ -45,7 +45,9 @@ struct egress {
  * Takes a packet (and the fragments behind packet->next) that is TO_EGRESS by
  * decision.port_out, a port or a leg. It ends as SENT (once for each port of a flood; all
  * but the first are counted as created), DROP_TX_FULL, DROP_PORT_DOWN, or
- * DROP_BRIDGE_NO_PORT; the room counts it and gives back the frame of a dropped one.
+ * DROP_BRIDGE_NO_PORT; the room counts it and gives back the frame of a dropped one. A large
+ * packet that the port does not take ends as its segments do, or as DROP_FRAMES,
+ * DROP_FRAME_SIZE.
  */
 void egress_put(struct egress *e, struct packet *p, uint64_t now_ns);
 /* Takes a packet for the kernel; it ends as PUNTED, DROP_PUNT_RATE or DROP_PUNT. */

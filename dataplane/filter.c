@@ -17,6 +17,7 @@
  */
 #include "filter.h"
 
+#include "chain.h"
 #include "csum.h"
 #include "frame.h"
 #include "stats.h"
@@ -152,7 +153,8 @@ static bool sum_is_sound(const struct packet *p, const struct tcp_hdr *tcp, uint
 		return true;
 	if (p->flags & PACKET_UNKNOWN && tcp->checksum.raw == csum_fold(pseudo))
 		return true;
-	return csum_fold(csum_add(pseudo, tcp, len)) == 0xffff;
+	uint32_t at = (uint32_t)((const uint8_t *)tcp - p->data);
+	return csum_fold(chain_sum(pseudo, p, at, len)) == 0xffff;
 }
 
 /* The segment that can be answered by RST, and its data's length; NULL: it is none. */

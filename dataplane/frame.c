@@ -56,14 +56,105 @@ struct packet *frame_get(struct frame_pool *pool)
 	return p;
 }
 
+void frame_append(struct frame_pool *pool, struct packet *p, struct packet *last,
+		  struct packet *part)
+{
+	assert(part->owner == FRAME_TURN && !part->rest && !last->rest);
+	part->owner = FRAME_PART;
+	pool->n_parts++;
+	last->rest = part;
+	p->rest_len += part->len;
+}
+
+static void put_parts(struct frame_pool *pool, struct packet *p)
+{
+	struct packet *part = p->rest, *next;
+
+	for (; part; part = next) {
+		next = part->rest;
+		part->rest = NULL;
+		part->owner = FRAME_FREE;
+		pool->n_parts--;
+		pool->free[pool->n_free++] = frame_number(pool, part);
+	}
+	p->rest = NULL;
+	p->rest_len = 0;
+}
+
 void frame_put(struct frame_pool *pool, struct packet *p)
 {
-	assert(p->owner != FRAME_FREE && p->refs > 0);
+	assert(p->owner != FRAME_FREE && p->owner != FRAME_PART && p->refs > 0);
 	if (--p->refs)
 		return;
+	if (unlikely(p->rest))
+		put_parts(pool, p);
 	pool->n_held -= p->owner == FRAME_HELD;
 	p->owner = FRAME_FREE;
 	pool->free[pool->n_free++] = frame_number(pool, p);
+}
+
+static struct packet *copy_one(struct frame_pool *pool, const struct packet *p)
+{
+	struct packet *copy = frame_get(pool);
+
+	if (!copy)
+		return NULL;
+	copy->data = frame_base(pool, copy) + (p->data - frame_base(pool, p));
+	copy->len = p->len;
+	memcpy(copy->data, p->data, p->len);
+	return copy;
+}
+
+struct packet *frame_copy(struct frame_pool *pool, const struct packet *p)
+{
+	struct packet *copy = copy_one(pool, p), *last = copy;
+
+	if (!copy)
+		return NULL;
+	copy->flags = p->flags & (PACKET_PARTIAL | PACKET_UNKNOWN);
+	copy->csum_start = p->csum_start;
+	copy->csum_offset = p->csum_offset;
+	copy->tcp_sum_right = p->tcp_sum_right;
+	copy->gso_kind = p->gso_kind;
+	copy->gso_size = p->gso_size;
+	copy->head_len = p->head_len;
+	for (const struct packet *part = p->rest; part; part = part->rest) {
+		struct packet *next = copy_one(pool, part);
+		if (!next) {
+			frame_put(pool, copy);
+			return NULL;
+		}
+		frame_append(pool, copy, last, next);
+		last = next;
+	}
+	return copy;
+}
+
+void frame_replace(struct frame_pool *pool, struct packet *p, struct packet *other)
+{
+	assert(p->refs == 1 && !packet_is_large(other));
+	put_parts(pool, p);
+	p->data = frame_base(pool, p) + (other->data - frame_base(pool, other));
+	p->len = other->len;
+	p->flags = other->flags;
+	p->gso_size = 0;
+	p->next = other->next;
+	memcpy(p->data, other->data, other->len);
+	frame_put(pool, other);
+}
+
+bool frame_parts_sound(const struct frame_pool *pool)
+{
+	uint32_t n = 0;
+
+	if (likely(!pool->n_parts))
+		return frame_count(pool, FRAME_PART) == 0;
+	for (uint32_t i = 0; i < pool->n_frames; i++)
+		if (pool->packets[i].owner == FRAME_HELD)
+			for (const struct packet *p = pool->packets[i].rest; p; p = p->rest, n++)
+				if (p->owner != FRAME_PART)
+					return false;
+	return n == pool->n_parts && n == frame_count(pool, FRAME_PART);
 }
 
 void frame_move(struct frame_pool *pool, struct packet *p, uint16_t owner)

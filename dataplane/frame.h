@@ -7,7 +7,10 @@
  * always in exactly one place, named by its owner, so that the frames of a port that
  * vanished can be taken back, and so that at any moment
  *
- *     free + with the turn + held + in every port's rings = frames in the pool.
+ *     free + with the turn + held + in every port's rings + parts = frames in the pool.
+ *
+ * A part is a frame behind the first of a packet (packet->rest): where the first is, it is,
+ * and it is given back with it. No part is ever in a transmit ring.
  *
  * A flooded frame is the one exception: it leaves by several ports without being copied.
  * Its packet counts the places that still have it (refs); in their transmit rings it is
@@ -32,6 +35,7 @@ enum frame_place {
 	FRAME_RX = 3,   /* + port: in its fill or receive ring */
 	FRAME_TX = 4,   /* + port: in its transmit ring, or with the kernel until completion */
 	FRAME_SHARED = 5, /* in the transmit rings of several ports */
+	FRAME_PART = 6,   /* behind the first frame of a packet */
 };
 /* Owner of a frame in a port's rings; other places stand for themselves. */
 static inline uint16_t frame_owner(enum frame_place place, uint16_t port)
@@ -45,6 +49,7 @@ struct frame_pool {
 	uint32_t n_frames;
 	uint32_t n_free;
 	uint32_t n_held;         /* kept by frame_move */
+	uint32_t n_parts;        /* kept by frame_append and frame_put */
 	uint32_t *free;          /* a stack of frame numbers: the warmest comes first */
 	uint64_t *shares;        /* for each port a bit for each frame: shared, and with that port */
 	struct packet *packets;
@@ -56,7 +61,21 @@ void frame_pool_fini(struct frame_pool *pool);
 
 /* A free frame as an empty packet at FRAME_TURN, data at FRAME_HEADROOM; NULL: none left. */
 struct packet *frame_get(struct frame_pool *pool);
-/* Gives a frame back, from wherever it was; it is free once nobody else has it (refs). */
+/* Makes part, a frame of the turn's without parts of its own, the last of p's; last is the one before. */
+void frame_append(struct frame_pool *pool, struct packet *p, struct packet *last, struct packet *part);
+/*
+ * A packet with the same bytes at the same places of as many frames, and what is known of its
+ * checksum and its segments; nothing else. NULL: not enough frames.
+ */
+struct packet *frame_copy(struct frame_pool *pool, const struct packet *p);
+/*
+ * p, of one place, becomes the packet of one frame that other is, and takes what is behind it
+ * by next; its own parts and other are given back.
+ */
+void frame_replace(struct frame_pool *pool, struct packet *p, struct packet *other);
+/* Whether the parts there are, are those of the packets that are held: between turns. Cost: two passes. */
+bool frame_parts_sound(const struct frame_pool *pool);
+/* Gives a frame back, from wherever it was; it is free once nobody else has it (refs), and so are its parts. */
 void frame_put(struct frame_pool *pool, struct packet *p);
 /* Into the transmit ring of port, whole or, while refs is above one, as that port's share. */
 void frame_send(struct frame_pool *pool, struct packet *p, uint16_t port);

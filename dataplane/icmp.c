@@ -17,6 +17,7 @@
  */
 #include "icmp.h"
 
+#include "chain.h"
 #include "csum.h"
 #include "hash.h"
 #include "offload.h"
@@ -113,8 +114,8 @@ static enum verdict answer(const struct port_table *ports, struct packet *p)
 	struct icmp_hdr *icmp = icmp_of(p);
 	be16 request, reply;
 	memcpy(&request, icmp, sizeof(request));
-	uint64_t rest = csum_add(0, &icmp->rest,
-				 payload_len(packet_ip4(p)) - offsetof(struct icmp_hdr, rest));
+	uint64_t rest = chain_sum(0, p, (uint32_t)((uint8_t *)&icmp->rest - p->data),
+				  payload_len(packet_ip4(p)) - offsetof(struct icmp_hdr, rest));
 	if (csum_fold(rest + request.raw + icmp->checksum.raw) != 0xffff)
 		return DROP_ICMP_CHECKSUM;
 	if (p->flags & PACKET_OPTIONS && !echo_options(ports, p))
@@ -145,7 +146,8 @@ static bool udp_is_sound(const struct packet *p)
 	uint64_t pseudo = csum_pseudo(h->src, h->dst, PROTO_UDP, (uint16_t)len);
 	if (p->flags & PACKET_UNKNOWN && udp->checksum.raw == csum_fold(pseudo))
 		return true;
-	return csum_fold(csum_add(pseudo, udp, len)) == 0xffff;
+	uint32_t at = (uint32_t)((const uint8_t *)udp - p->data);
+	return csum_fold(chain_sum(pseudo, p, at, len)) == 0xffff;
 }
 
 /* What an address that only the router file has does with a datagram that is not an echo request.

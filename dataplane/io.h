@@ -15,7 +15,7 @@
 struct io;
 
 struct io_ops {
-	/* Up to max packets; data, len, flags and csum_* are set, everything else is zero. */
+	/* Up to max packets; data, len, flags, csum_*, gso_* and rest are set, everything else is zero. */
 	unsigned (*rx)(struct io *io, struct packet **packets, unsigned max);
 	/* Queues up to n packets, in order, for transmission; returns how many it took. */
 	unsigned (*tx)(struct io *io, struct packet *const *packets, unsigned n);
@@ -27,6 +27,8 @@ struct io_ops {
 	bool (*waits)(struct io *io);
 	/* tx takes packets whose checksum offload_leave() let be, and sees to it. */
 	bool completes;
+	/* Whether tx takes that large packet as it is; NULL: never. The others it takes always. */
+	bool (*takes)(const struct io *io, const struct packet *p);
 };
 
 struct io {
@@ -40,6 +42,10 @@ static inline unsigned io_rx(struct io *io, struct packet **packets, unsigned ma
 static inline unsigned io_tx(struct io *io, struct packet *const *packets, unsigned n)
 {
 	return io->ops->tx(io, packets, n);
+}
+static inline bool io_takes(const struct io *io, const struct packet *p)
+{
+	return likely(!packet_is_large(p)) || (io->ops->takes && io->ops->takes(io, p));
 }
 static inline void io_turn(struct io *io) { io->ops->turn(io); }
 static inline void io_done(struct io *io)

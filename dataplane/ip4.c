@@ -14,9 +14,11 @@
  */
 #include "ip4.h"
 
+#include "chain.h"
 #include "csum.h"
 #include "offload.h"
 #include "options.h"
+#include "segment.h"
 
 /* RFC 7600 4.8: what a router without an address on that port sends from. */
 #define ADDRESS_DUMMY 0xc0000008u
@@ -28,7 +30,7 @@
 static enum verdict check_header(struct packet *p)
 {
 	const struct ip4_hdr *h = packet_ip4(p);
-	uint32_t room = p->len - (uint32_t)sizeof(struct eth_hdr);
+	uint32_t room = packet_len(p) - (uint32_t)sizeof(struct eth_hdr);
 
 	/* RFC 1812 5.2.2 (1): the link layer delivers at least a whole header. */
 	if (unlikely(p->len < sizeof(struct eth_hdr) + sizeof(*h)))
@@ -38,7 +40,7 @@ static enum verdict check_header(struct packet *p)
 		return DROP_IP4_VERSION;
 	/* (4): the header length field holds at least 20 bytes, which are here. */
 	unsigned header_len = ip4_header_len(h);
-	if (unlikely(header_len < sizeof(*h) || header_len > room))
+	if (unlikely(header_len < sizeof(*h) || sizeof(struct eth_hdr) + header_len > p->len))
 		return DROP_IP4_IHL;
 	/* (2): the checksum is correct; RFC 1122 3.2.1.2: else silently discard. */
 	bool bare = likely(header_len == sizeof(*h));
@@ -50,8 +52,11 @@ static enum verdict check_header(struct packet *p)
 		return DROP_IP4_LENGTH;
 	if (unlikely(total_len < header_len))
 		return DROP_IP4_IHL;
-	p->len = (uint32_t)sizeof(struct eth_hdr) +
-		 total_len; /* RFC 894: padding is no part of it */
+	/* RFC 894: padding is no part of it. */
+	if (likely(!p->rest))
+		p->len = (uint32_t)sizeof(struct eth_hdr) + total_len;
+	else
+		chain_trim(p, (uint32_t)sizeof(struct eth_hdr) + total_len);
 	return TO_IP4;
 }
 
@@ -195,6 +200,12 @@ static void decide(const struct fib_way *way, uint32_t index, const struct port 
 	p->decision.next_hop = be32_is_zero(way->via) ? p->decision.dst : way->via;
 }
 
+/* What the outgoing MTU is about: the datagram, or the segments it will be cut into. */
+static unsigned datagram_len(const struct packet *p)
+{
+	return packet_wire_len(p) - (unsigned)sizeof(struct eth_hdr);
+}
+
 /* The checks of forwarding that need to know where it goes. */
 static enum verdict check_forward(const struct port_table *ports, const struct packet *p)
 {
@@ -208,7 +219,7 @@ static enum verdict check_forward(const struct port_table *ports, const struct p
 	if (unlikely(h->ttl <= 1) && !(p->flags & PACKET_OWN))
 		return DROP_IP4_TTL;
 	/* RFC 1812 4.2.2.7, 5.2.7.1: may not be cut, and does not fit. */
-	if (unlikely(be16_host(h->total_len) > p->decision.mtu) && be16_host(h->fragment) & IP4_DF)
+	if (unlikely(datagram_len(p) > p->decision.mtu) && be16_host(h->fragment) & IP4_DF)
 		return DROP_IP4_MTU;
 	return TO_NEIGH;
 }
@@ -385,7 +396,8 @@ static struct packet *make_piece(struct frame_pool *pool, const struct packet *p
 	piece->decision = p->decision;
 	memcpy(piece->data, p->data, sizeof(struct eth_hdr) + c->header_len);
 	struct ip4_hdr *h = packet_ip4(piece);
-	memcpy((uint8_t *)h + c->header_len, (const uint8_t *)whole + c->header_len + from, len);
+	chain_copy((uint8_t *)h + c->header_len, p,
+		   (uint32_t)sizeof(struct eth_hdr) + c->header_len + from, len);
 	if (ip4_offset(whole) == 0 && p->flags & PACKET_OPTIONS)
 		options_fragment(h);
 	bool more = i + 1 < c->n || be16_host(whole->fragment) & IP4_MF;
@@ -397,14 +409,21 @@ static struct packet *make_piece(struct frame_pool *pool, const struct packet *p
 static void fragment(struct frame_pool *pool, struct stats *stats, struct packet *p,
 		     const struct cut *c)
 {
-	struct packet **last = &p->next;
+	struct packet *behind = p->next, **last = &p->next;
 
 	for (unsigned i = 1; i < c->n; i++) {
 		*last = make_piece(pool, p, c, i);
 		last = &(*last)->next;
 	}
-	fragment_header(packet_ip4(p), ip4_offset(packet_ip4(p)), true, c->unit);
-	p->len = (uint32_t)sizeof(struct eth_hdr) + c->header_len + c->unit;
+	*last = behind;
+	if (unlikely(p->rest)) {
+		struct packet *first = make_piece(pool, p, c, 0);
+		first->next = p->next;
+		frame_replace(pool, p, first);
+	} else {
+		fragment_header(packet_ip4(p), ip4_offset(packet_ip4(p)), true, c->unit);
+		p->len = (uint32_t)sizeof(struct eth_hdr) + c->header_len + c->unit;
+	}
 	count_add(&stats->created, c->n - 1);
 	count_add(&stats->fragments, c->n);
 }
@@ -420,15 +439,50 @@ static enum verdict check_cut(const struct frame_pool *pool, const struct cut *c
 	return c->n - 1 > pool->n_free ? DROP_FRAMES : TO_EGRESS;
 }
 
+/*
+ * Segments that exceed the MTU and may be cut, as ip_finish_output_gso() has it: p, whose
+ * header is final, becomes the first fragment of the first segment.
+ */
+static enum verdict fragment_segments(struct frame_pool *pool, struct stats *stats,
+				      struct packet *p)
+{
+	unsigned n = segment_count(p), mtu = p->decision.mtu;
+	struct ip4_hdr longest = *packet_ip4(p);
+	struct packet *first;
+
+	longest.total_len = be16_from((uint16_t)datagram_len(p));
+	struct cut c = plan_cut(&longest, mtu);
+	enum verdict v = check_cut(pool, &c);
+	if (v == TO_EGRESS && n * c.n > pool->n_free)
+		v = DROP_FRAMES;
+	if (v == TO_EGRESS)
+		v = segment_cut(pool, p, &first);
+	if (v != TO_EGRESS)
+		return v;
+	count_add(&stats->created, n - 1);
+	frame_replace(pool, p, first);
+	for (struct packet *next; p; p = next) {
+		next = p->next;
+		if (be16_host(packet_ip4(p)->total_len) <= mtu)
+			continue;
+		c = plan_cut(packet_ip4(p), mtu);
+		fragment(pool, stats, p, &c);
+	}
+	return TO_EGRESS;
+}
+
 static enum verdict rewrite_one(const struct port_table *ports, const struct fib *fib,
 				struct frame_pool *pool, struct stats *stats, struct packet *p)
 {
 	struct cut c = {0};
-	bool too_long = be16_host(packet_ip4(p)->total_len) > p->decision.mtu;
+	bool too_long = datagram_len(p) > p->decision.mtu;
 
-	if (unlikely(too_long)) {
+	if (unlikely(too_long && !p->gso_size)) {
 		c = plan_cut(packet_ip4(p), p->decision.mtu);
 		enum verdict v = check_cut(pool, &c);
+		if (p->rest && v == TO_EGRESS &&
+		    c.n > pool->n_free) /* none of its frames is kept */
+			v = DROP_FRAMES;
 		if (v != TO_EGRESS)
 			return v;
 	}
@@ -439,6 +493,8 @@ static enum verdict rewrite_one(const struct port_table *ports, const struct fib
 	rewrite_header(ports, fib, p);
 	*packet_eth(p) = p->decision.link;
 	p->verdict = TO_EGRESS;
+	if (unlikely(too_long && p->gso_size))
+		return fragment_segments(pool, stats, p);
 	if (unlikely(too_long))
 		fragment(pool, stats, p, &c);
 	return TO_EGRESS;

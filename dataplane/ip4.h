@@ -28,7 +28,7 @@ void ip4_deliver(const struct port_table *ports, const struct vector *v);
  * Room 5, TO_FIB -> TO_NEIGH with decision.{port_out, mtu, next_hop, route}, or
  * DROP_IP4_{NO_ROUTE, BLACKHOLE, UNREACHABLE, PROHIBIT}, DROP_PORT_DOWN, and then the
  * checks of forwarding: DROP_IP4_TTL (not PACKET_OWN), DROP_IP4_MTU (larger than the MTU
- * with DF), DROP_IP4_BROADCAST (a directed broadcast). Reads only.
+ * with DF; of a packet with a gso_size its segments), DROP_IP4_BROADCAST (a directed broadcast). Reads only.
  */
 void ip4_route(const struct port_table *ports, struct fib *fib, const struct vector *v);
 
@@ -45,7 +45,8 @@ bool ip4_wants_redirect(const struct port_table *ports, const struct packet *p);
  * puts decision.link in front. Where the datagram exceeds decision.mtu it is cut into
  * fragments: p becomes the first, the others follow by packet->next, each with its own
  * frame from the pool and p's verdict, counted in stats->created; DROP_FRAMES when the pool
- * has too few, DROP_FRAME_SIZE when no piece fits a frame or the MTU (p then is unchanged).
+ * has too few, DROP_FRAME_SIZE when no piece fits a frame or the MTU (p then is unchanged, but
+ * for its header if it has a gso_size). A packet with a gso_size stays whole if its segments fit.
  */
 void ip4_rewrite(const struct port_table *ports, const struct fib *fib, struct frame_pool *pool,
 		 struct stats *stats, const struct vector *v);

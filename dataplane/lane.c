@@ -26,6 +26,7 @@ struct lane_port {
 	struct port_stats *stats;
 	uint16_t number;
 	struct lane_pace pace;
+	unsigned n_large; /* of those gathered: they must leave by the GSO lane */
 	bool coalesce; /* written by control: use the GSO lane; false without one */
 	unsigned n;
 	struct packet *gathered[BURST_MAX];
@@ -56,6 +57,8 @@ static unsigned lane_tx(struct io *io, struct packet *const *packets, unsigned n
 	n = min_u32(n, min_u32(xsk_port_room(lanes->xsk), BURST_MAX) - lanes->n);
 	memcpy(lanes->gathered + lanes->n, packets, n * sizeof(*packets));
 	lanes->n += n;
+	for (unsigned i = 0; i < n; i++)
+		lanes->n_large += packet_is_large(packets[i]);
 	if (!load_shared(&lanes->coalesce)) /* now: their bytes are still in the cache */
 		complete(packets, n);
 	return n;
@@ -129,8 +132,13 @@ static void lane_turn(struct io *io)
 	struct lane_port *lanes = (struct lane_port *)io;
 	unsigned done = 0;
 
-	if (lanes->n && load_shared(&lanes->coalesce) && !io_waits(socket_of(lanes)))
-		lanes->n = gso_send(lanes->gso, lanes->gathered, lanes->n);
+	if (unlikely(lanes->n_large) && io_waits(socket_of(lanes)))
+		io_turn(socket_of(
+			lanes)); /* what still waits then is overtaken: better than losing these */
+	if (lanes->n_large ||
+	    (lanes->n && load_shared(&lanes->coalesce) && !io_waits(socket_of(lanes))))
+		lanes->n = gso_send(lanes->gso, lanes->gathered, lanes->n, lanes->n_large);
+	lanes->n_large = 0;
 	if (lanes->n) {
 		complete(lanes->gathered, lanes->n);
 		if (may_burst(lanes))
@@ -153,6 +161,14 @@ static void lane_done(struct io *io)
 	io_done(socket_of((struct lane_port *)io));
 }
 
+/* Once taken, they leave by it in this turn, whatever control wants from the next on. */
+static bool lane_takes(const struct io *io, const struct packet *p)
+{
+	const struct lane_port *lanes = (const struct lane_port *)io;
+
+	return load_shared(&lanes->coalesce) && gso_takes(p);
+}
+
 static const struct io_ops lane_ops = {
 	.rx = lane_rx,
 	.done = lane_done,
@@ -160,6 +176,7 @@ static const struct io_ops lane_ops = {
 	.turn = lane_turn,
 	.waits = lane_waits,
 	.completes = true,
+	.takes = lane_takes,
 };
 
 /* -- control's side --------------------------------------------------------------- */

@@ -2,7 +2,7 @@
 /*
  * lane.h - a port's ways out: the *socket lane*, its AF_XDP transmit ring (xsk.h), where
  * the far end can take it the *burst lane* (lane_burst.h), and for TCP flows whose segments
- * can be put together the *GSO lane* (lane_gso.h).
+ * can be put together, or came in one piece, the *GSO lane* (lane_gso.h).
  *
  * A port's packets of a turn are gathered and sent at its end: by the burst lane, which
  * costs one system call for all of them and little for each, if they are many; by the

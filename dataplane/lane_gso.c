@@ -22,6 +22,10 @@
  * order, so others may be overtaken. Fragments have no ports to tell their flow by: where
  * there are some of TCP, nothing is coalesced in that turn.
  *
+ * What came in one piece leaves in one piece: a large packet is a call of its own, and as its
+ * sender's kernel described it (the gate has seen that). A flow that has one sends all by this
+ * lane, in order.
+ *
  * No PACKET_QDISC_BYPASS: that way the kernel drops what it has to cut for a far end
  * without TSO (__dev_direct_xmit()), and a veth has no queue to bypass.
  */
@@ -45,12 +49,14 @@
 #define SEND_BUFFER (64 << 20) /* bytes of skb in flight, as the socket lane has */
 
 enum { IP4_PLAIN = 0x45 }; /* version 4, no options */
-enum { TCP_PSH = 8, TCP_ACK = 16 };
+enum { TCP_PSH = 8, TCP_ACK = 16, TCP_CWR = 0x80 };
+enum { HINT_GSO_UDP_L4 = 5 }; /* 6.2, include/uapi/linux/virtio_net.h: VIRTIO_NET_HDR_GSO_UDP_L4 */
 
 struct flow {
 	be32 src, dst;
 	uint32_t ports; /* both, as on the wire */
 	uint16_t first, last, n; /* its packets: places in the turn's list, chained by next[] */
+	bool large;		 /* one of them is */
 };
 
 struct gso_lane {
@@ -79,7 +85,8 @@ static bool read_segment(const struct packet *p, struct segment *s)
 {
 	enum { LEAST = sizeof(struct eth_hdr) + sizeof(struct ip4_hdr) + sizeof(struct tcp_hdr) };
 
-	if (!p->tcp_sum_right || p->len < LEAST || be16_host(packet_eth(p)->type) != ETH_IPV4)
+	if (!p->tcp_sum_right || packet_is_large(p) || p->len < LEAST ||
+	    be16_host(packet_eth(p)->type) != ETH_IPV4)
 		return false;
 	s->ip = packet_ip4(p);
 	s->tcp = (const struct tcp_hdr *)(s->ip + 1);
@@ -225,18 +232,23 @@ static void flow_add(struct gso_lane *lane, struct flow *f, unsigned place)
 	f->last = (uint16_t)place;
 }
 
-/* Chains the packets of each flow; false: nothing may be coalesced. */
+/* Chains the packets of each flow; false: nothing can be told apart, some are of no known flow. */
 static bool sort(struct gso_lane *lane, struct packet *const *packets, unsigned n)
 {
 	lane->n_flows = 0;
 	memset(lane->slots, 0, sizeof(lane->slots));
 	for (unsigned i = 0; i < n; i++) {
-		struct flow f = {.n = 0}, *found;
+		struct flow f = {.n = 0, .large = false}, *found;
 		enum kind kind = read_flow(packets[i], &f);
 		if (unlikely(kind == TCP_FRAGMENT))
 			return false;
-		if (kind == TCP_SEGMENT && (found = find_flow(lane, &f)))
+		found = kind == TCP_SEGMENT ? find_flow(lane, &f) : NULL;
+		if (found) {
 			flow_add(lane, found, i);
+			found->large |= packet_is_large(packets[i]);
+		} else if (unlikely(packet_is_large(packets[i]))) {
+			return false;
+		}
 	}
 	return true;
 }
@@ -251,20 +263,72 @@ static bool has_segments(struct packet *const *packets, unsigned n)
 	return found == GAIN_MIN;
 }
 
+/* -- large packets ------------------------------------------------------------------------ */
+
+static uint8_t tcp_flags(const struct packet *p)
+{
+	return ((const struct tcp_hdr *)(p->data + p->csum_start))->flags;
+}
+
+/* A virtio_net_hdr has no word for one identification, nor for CWR on every segment. */
+bool gso_takes(const struct packet *p)
+{
+	if (!p->gso_size)
+		return true;
+	if (p->gso_kind & GATE_GSO_SAME_ID)
+		return false;
+	return !(p->gso_kind & GATE_GSO_CWR && tcp_flags(p) & TCP_CWR);
+}
+
+/* As its sender's kernel said it (virtio_net_hdr_from_skb()). */
+static struct virtio_net_hdr large_hint(const struct packet *p)
+{
+	struct virtio_net_hdr hint = {.gso_type = VIRTIO_NET_HDR_GSO_NONE};
+
+	if (p->flags & PACKET_PARTIAL) {
+		hint.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+		hint.csum_start = p->csum_start;
+		hint.csum_offset = p->csum_offset;
+	}
+	if (!p->gso_size)
+		return hint;
+	hint.gso_size = p->gso_size;
+	hint.hdr_len = p->head_len;
+	if (p->gso_kind & GATE_GSO_UDP) {
+		hint.gso_type = HINT_GSO_UDP_L4;
+		return hint;
+	}
+	hint.gso_type =
+		p->gso_kind & GATE_GSO_IP6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
+	if (tcp_flags(p) & TCP_CWR)
+		hint.gso_type |= VIRTIO_NET_HDR_GSO_ECN;
+	return hint;
+}
+
 /* -- sending ---------------------------------------------------------------------------- */
+
+/* The frames of p; returns how many. */
+static unsigned fill_parts(struct iovec *parts, const struct packet *p)
+{
+	unsigned n = 0;
+
+	for (; p && n <= PACKET_PARTS_MAX; p = p->rest)
+		parts[n++] = (struct iovec){p->data, p->len};
+	return n;
+}
 
 /* One frame: n packets as a run, or one as it stands. */
 static bool send_item(const struct gso_lane *lane, struct packet *const *packets, unsigned n)
 {
 	struct iovec parts[2 + GSO_RUN_MAX];
-	struct msghdr message = {.msg_iov = parts, .msg_iovlen = n == 1 ? 2 : 2 + n};
+	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2 + n};
 	struct gso_head head;
 
 	if (n == 1) {
 		if (packets[0]->flags & PACKET_PARTIAL)
 			offload_complete(packets[0]);
-		head.hint = (struct virtio_net_hdr){.gso_type = VIRTIO_NET_HDR_GSO_NONE};
-		parts[1] = (struct iovec){packets[0]->data, packets[0]->len};
+		head.hint = large_hint(packets[0]);
+		message.msg_iovlen = 1 + fill_parts(parts + 1, packets[0]);
 	} else {
 		gso_head(packets, n, &head);
 		parts[1] = (struct iovec){head.frame, head.frame_len};
@@ -290,20 +354,44 @@ static unsigned plan(struct gso_lane *lane, const struct flow *f, struct packet 
 	return n_items;
 }
 
-/* The first n packets of f have left: their frames are free, their places empty. */
-static void forget(struct gso_lane *lane, const struct flow *f, struct packet **packets, unsigned n)
+/* It has left: its frames are free. */
+static void forget(struct gso_lane *lane, struct packet *p)
+{
+	count_add(&lane->stats->gso_packets, 1);
+	count_add(&lane->stats->gso_large, packet_is_large(p));
+	count_add(&lane->stats->tx_packets, 1);
+	count_add(&lane->stats->tx_bytes, packet_len(p));
+	frame_put(lane->pool, p);
+}
+
+/* The first n packets of f have left: their places are empty. */
+static void forget_flow(struct gso_lane *lane, const struct flow *f, struct packet **packets,
+			unsigned n)
 {
 	unsigned place = f->first;
-	uint64_t bytes = 0;
 
 	for (unsigned i = 0; i < n; i++, place = lane->next[place]) {
-		bytes += packets[place]->len;
-		frame_put(lane->pool, packets[place]);
+		forget(lane, packets[place]);
 		packets[place] = NULL;
 	}
-	count_add(&lane->stats->gso_packets, n);
-	count_add(&lane->stats->tx_packets, n);
-	count_add(&lane->stats->tx_bytes, bytes);
+}
+
+static bool send_call(struct gso_lane *lane, struct packet *const *packets, unsigned n)
+{
+	bool sent = send_item(lane, packets, n);
+
+	count_add(sent ? &lane->stats->gso_calls : &lane->stats->gso_errors, 1);
+	return sent;
+}
+
+/* Everything, in order, each as it stands: what belongs together is not known. */
+static void send_each(struct gso_lane *lane, struct packet *const *packets, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (unlikely(!send_call(lane, packets + i, 1)))
+			count_add(&lane->stats->gso_lost, 1);
+		forget(lane, packets[i]);
+	}
 }
 
 /* False: a call failed. */
@@ -311,26 +399,38 @@ static bool send_flow(struct gso_lane *lane, const struct flow *f, struct packet
 {
 	unsigned n_items, sent = 0, i;
 
-	if (f->n < GAIN_MIN || f->n < GAIN_MIN * (n_items = plan(lane, f, packets)))
+	if (!f->large && f->n < GAIN_MIN)
 		return true;
-	for (i = 0; i < n_items && send_item(lane, lane->segments + sent, lane->items[i]); i++)
-		sent += lane->items[i];
-	forget(lane, f, packets, sent);
-	count_add(&lane->stats->gso_calls, i);
-	if (unlikely(i < n_items))
-		count_add(&lane->stats->gso_errors, 1);
+	n_items = plan(lane, f, packets);
+	if (!f->large && f->n < GAIN_MIN * n_items)
+		return true;
+	for (i = 0; i < n_items; sent += lane->items[i++]) {
+		if (likely(send_call(lane, lane->segments + sent, lane->items[i])))
+			continue;
+		if (!f->large)
+			break;
+		count_add(&lane->stats->gso_lost,
+			  lane->items[i]); /* no other lane takes a large one */
+	}
+	forget_flow(lane, f, packets, sent);
 	return i == n_items;
 }
 
-unsigned gso_send(struct gso_lane *lane, struct packet **packets, unsigned n)
+unsigned gso_send(struct gso_lane *lane, struct packet **packets, unsigned n, bool large)
 {
 	unsigned left = 0, i = 0;
 
 	assert(n <= BURST_MAX);
-	if (!has_segments(packets, n) || !sort(lane, packets, n))
+	if (!large && !has_segments(packets, n))
 		return n;
-	while (i < lane->n_flows && send_flow(lane, &lane->flows[i], packets))
-		i++;
+	if (unlikely(!sort(lane, packets, n))) {
+		if (large)
+			send_each(lane, packets, n);
+		return large ? 0 : n;
+	}
+	for (bool works = true; i < lane->n_flows; i++)
+		if (works || lane->flows[i].large)
+			works &= send_flow(lane, &lane->flows[i], packets);
 	for (i = 0; i < n; i++)
 		if (packets[i])
 			packets[left++] = packets[i];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * lane_gso.h - the GSO lane: consecutive segments of a TCP flow as one large frame, which the
- * receiver's kernel takes whole. One for each port. Opened and closed by control; sends for
- * the worker.
+ * receiver's kernel takes whole; and large packets (packet.h), which are that already. One for
+ * each port. Opened and closed by control; sends for the worker.
  *
  * A *run* is what one frame can stand for: cutting the frame again (the kernel's GSO) gives
  * back every segment, bit for bit.
@@ -29,8 +29,14 @@ void gso_lane_close(struct gso_lane *lane); /* NULL is fine */
  * flows that coalescing pays for, each whole and in order, and puts their frames back. The
  * rest stay the caller's: returns how many, moved to the front in the same order. After a
  * call that failed, nothing more is sent; what follows it in its flow is among the rest.
+ *
+ * Large packets, which are there if large says so and gso_takes() them, are sent in any case, and with each whatever else there is of
+ * its flow; of those, what a call that failed should have sent is lost, and counted (gso_lost).
  */
-unsigned gso_send(struct gso_lane *lane, struct packet **packets, unsigned n);
+unsigned gso_send(struct gso_lane *lane, struct packet **packets, unsigned n, bool large);
+
+/* Whether a large packet can leave as it is: the kernel would cut it as its sender wants it. */
+bool gso_takes(const struct packet *p);
 
 /* -- what gso_send() is made of --------------------------------------------------------- */
 

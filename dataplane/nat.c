@@ -406,7 +406,7 @@ void nat_input(const struct nat *nat, const struct vector *v)
 
 static uint32_t datagram_len(const struct packet *p)
 {
-	return p->len - (uint32_t)sizeof(struct eth_hdr);
+	return packet_len(p) - (uint32_t)sizeof(struct eth_hdr);
 }
 
 static uint8_t tcp_flags(const struct packet *p)

@@ -61,10 +61,11 @@ void nat_input(const struct nat *nat, const struct vector *v);
 void nat_output(const struct nat *nat, const struct vector *v);
 
 /*
- * In room REWRITE, after offload_complete() and before the rest: puts decision.nat into the
- * bytes: addresses, ports or identifier, the datagram quoted in an ICMP error, and every
- * checksum by RFC 1624, so a wrong one stays wrong; UDP 0 stays 0, and a result of 0 becomes
- * 0xffff. Cost: a few cycles where there is nothing to translate.
+ * In room REWRITE, before the rest: puts decision.nat into the bytes: addresses, ports or
+ * identifier, the datagram quoted in an ICMP error, and every checksum by RFC 1624, so a wrong
+ * one stays wrong; UDP 0 stays 0, and a result of 0 becomes 0xffff. The transport checksum is
+ * complete, or PACKET_PARTIAL says that it holds the pseudo-header's sum (offload_leave()).
+ * Cost: a few cycles where there is nothing to translate.
  */
 void nat_rewrite(struct packet *p);
 

@@ -18,6 +18,7 @@
  */
 #include "nat.h"
 
+#include "chain.h"
 #include "csum.h"
 
 /* Their checksum covers the addresses, and stands where UDP's does: RFC 3828, RFC 4340 5.1. */
@@ -36,17 +37,24 @@ enum { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_ACK = 16 };
 
 /* -- reading ---------------------------------------------------------------------- */
 
-/* A datagram of which room bytes are there, from its header on. */
+/* A datagram of len bytes, of which room are here, from its header on. */
 struct view {
 	struct ip4_hdr *h;
-	unsigned room;
+	unsigned room, len;
+	bool open; /* its TCP or UDP sum is the pseudo-header's, and others finish it */
 };
 
 static struct view view_of(const struct packet *p)
 {
 	struct ip4_hdr *h = packet_ip4(p);
+	unsigned len = be16_host(h->total_len);
 
-	return (struct view){h, be16_host(h->total_len)};
+	return (struct view){
+		.h = h,
+		.room = min_u32(len, p->len - (uint32_t)sizeof(struct eth_hdr)),
+		.len = len,
+		.open = p->flags & PACKET_PARTIAL,
+	};
 }
 
 static void *transport_of(const struct view *v)
@@ -153,7 +161,8 @@ static bool udp_is_sound(const struct view *v)
 	const struct udp_hdr *udp = transport_of(v);
 	unsigned len = be16_host(udp->len);
 
-	return len >= sizeof(*udp) && (len <= transport_room(v) || ip4_is_fragment(v->h));
+	return len >= sizeof(*udp) &&
+	       (len <= v->len - ip4_header_len(v->h) || ip4_is_fragment(v->h));
 }
 
 bool nat_tuple(const struct packet *p, struct tuple *t)
@@ -175,17 +184,20 @@ static bool quotation_of(const struct view *error, struct view *quoted)
 	if (room < sizeof(struct icmp_hdr) + sizeof(struct ip4_hdr))
 		return false;
 	quoted->h = (struct ip4_hdr *)((uint8_t *)transport_of(error) + sizeof(struct icmp_hdr));
-	quoted->room = room - (unsigned)sizeof(struct icmp_hdr);
+	quoted->room = quoted->len = room - (unsigned)sizeof(struct icmp_hdr);
+	quoted->open = false;
 	unsigned header_len = ip4_header_len(quoted->h);
 	return ip4_version(quoted->h) == 4 && header_len >= sizeof(struct ip4_hdr) &&
 	       header_len <= quoted->room;
 }
 
 /* RFC 5508 REQ-3: an error with a wrong checksum is none. Of a fragment it cannot be known. */
-static bool icmp_sum_is_right(const struct view *v)
+static bool icmp_sum_is_right(const struct packet *p, const struct view *v)
 {
+	uint32_t at = (uint32_t)((const uint8_t *)transport_of(v) - p->data);
+
 	return ip4_is_fragment(v->h) ||
-	       csum_fold(csum_add(0, transport_of(v), transport_room(v))) == 0xffff;
+	       csum_fold(chain_sum(0, p, at, v->len - ip4_header_len(v->h))) == 0xffff;
 }
 
 /* What may open a session: Linux's tcp_conntracks[] for a connection it has not seen. */
@@ -213,7 +225,7 @@ static enum nat_opens opens_of(const struct view *v)
 	return NAT_OPENS_SESSION;
 }
 
-static void look_at_error(const struct view *v, struct nat_sight *sight)
+static void look_at_error(const struct packet *p, const struct view *v, struct nat_sight *sight)
 {
 	struct view quoted;
 	struct tuple t;
@@ -223,7 +235,7 @@ static void look_at_error(const struct view *v, struct nat_sight *sight)
 		return;
 	bool legible = read_tuple(&quoted, &t);
 	sight->tuple = tuple_reverse(t);
-	if (legible && icmp_sum_is_right(v))
+	if (legible && icmp_sum_is_right(p, v))
 		sight->kind = NAT_IS_ERROR;
 }
 
@@ -237,7 +249,7 @@ void nat_look(const struct packet *p, struct nat_sight *sight)
 		sight->opens = (uint8_t)opens_of(&v);
 	} else if (v.h->protocol == PROTO_ICMP && transport_room(&v) >= sizeof(struct icmp_hdr) &&
 		   icmp_is_error(((const struct icmp_hdr *)transport_of(&v))->type)) {
-		look_at_error(&v, sight);
+		look_at_error(p, &v, sight);
 	}
 }
 
@@ -301,7 +313,8 @@ static void put_query(struct icmp_hdr *icmp, const struct nat_decision *nat)
 
 /*
  * The checksum at that offset of the transport header, if its bytes are there. RFC 768: zero
- * says that there is none, so a sum of zero is sent as its other form.
+ * says that there is none, so a sum of zero is sent as its other form. An open sum is no
+ * complement, and never zero.
  */
 static void update_sum(const struct view *v, size_t offset, uint64_t change)
 {
@@ -311,6 +324,11 @@ static void update_sum(const struct view *v, size_t offset, uint64_t change)
 	if (transport_room(v) < offset + sizeof(be16) ||
 	    (protocol == PROTO_UDP && get16(field).raw == 0))
 		return;
+	if (v->open) {
+		be16 sum = {csum_fold(get16(field).raw + change)};
+		memcpy(field, &sum, sizeof(sum));
+		return;
+	}
 	update(field, change);
 	if (protocol != PROTO_TCP && get16(field).raw == 0)
 		memset(field, 0xff, sizeof(be16));
@@ -320,13 +338,16 @@ static void update_sum(const struct view *v, size_t offset, uint64_t change)
 static void put_transport(const struct view *v, const struct nat_decision *nat, uint64_t change)
 {
 	uint8_t protocol = v->h->protocol;
+	uint64_t ports;
 
 	switch (protocol) {
 	case PROTO_TCP:
 	case PROTO_UDP:
 		if (transport_room(v) < ICMP_QUOTES)
 			return;
-		change += put_ports(transport_of(v), nat);
+		ports = put_ports(transport_of(v), nat);
+		if (!v->open) /* an open sum is that of the addresses alone */
+			change += ports;
 		update_sum(v, protocol == PROTO_TCP ? SUM_OF_TCP : SUM_OF_UDP, change);
 		return;
 	case PROTO_UDPLITE:

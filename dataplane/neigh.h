@@ -46,7 +46,7 @@ struct neigh_config {
 	uint32_t capacity;     /* entries in all [4096] */
 	uint32_t port_max;     /* entries on one port, static ones apart [1024] */
 	uint32_t queue_max;    /* packets waiting for one neighbour [64] */
-	uint32_t held_max;     /* packets waiting in all [1024] */
+	uint32_t held_max;     /* frames waiting in all [1024]: a large packet is many */
 	uint64_t reachable_ns; /* [30 s] */
 	uint64_t retry_ns;     /* between requests [1 s] */
 	uint64_t forget_ns;    /* unused STALE and FAILED entries are dropped after [60 s] */

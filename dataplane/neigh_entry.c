@@ -123,7 +123,10 @@ void neigh_entry_end(struct neigh_table *table, struct bucket *b, struct neighbo
 
 enum verdict neigh_entry_hold(struct neigh_table *table, struct neighbour *e, struct packet *p)
 {
-	if (e->n_queued >= table->config.queue_max || table->n_held >= table->config.held_max)
+	uint32_t frames = packet_frames(p);
+
+	if (e->n_queued >= table->config.queue_max ||
+	    table->n_held + frames > table->config.held_max)
 		return DROP_NEIGH_QUEUE;
 	p->next = NULL;
 	if (e->n_queued)
@@ -132,7 +135,7 @@ enum verdict neigh_entry_hold(struct neigh_table *table, struct neighbour *e, st
 		e->first = p;
 	e->last = p;
 	e->n_queued++;
-	table->n_held++;
+	table->n_held += frames;
 	return HELD;
 }
 
@@ -140,11 +143,12 @@ void neigh_entry_release(struct neigh_table *table, struct neighbour *e, enum ve
 {
 	if (!e->n_queued)
 		return;
-	for (struct packet *p = e->first; p; p = p->next)
+	for (struct packet *p = e->first; p; p = p->next) {
 		p->verdict = (uint8_t)verdict;
+		table->n_held -= packet_frames(p);
+	}
 	*table->released_end = e->first;
 	table->released_end = &e->last->next;
-	table->n_held -= e->n_queued;
 	e->first = e->last = NULL;
 	e->n_queued = 0;
 }

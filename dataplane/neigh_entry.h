@@ -74,7 +74,7 @@ struct neigh_table {
 	struct cds_list_head timers[N_TIMERS];
 	uint64_t delay_ns[N_TIMERS];
 	struct idle idle[PORT_MAX];
-	uint32_t n_held;
+	uint32_t n_held; /* frames */
 	struct packet *released, **released_end;
 };
 

@@ -11,109 +11,26 @@
  * not, a field that equals the pseudo-header's sum is taken for an open one. In an intact
  * packet that hit can also be chance, and then completing writes the value that stands there.
  *
- * Bridged frames come here as they arrived, and nobody has looked into them. parse() says
- * once what there is, in numbers that all lie inside the frame; what contradicts itself is
- * not touched.
+ * Bridged frames come here as they arrived, and nobody has looked into them. layout_find()
+ * says once what there is, in numbers that all lie inside the packet; what contradicts itself
+ * is not touched.
  *
  * SCTP carries a CRC32c and no internet checksum (RFC 9260 6.8): its field is left alone.
  */
 #include "offload.h"
 
+#include "chain.h"
 #include "csum.h"
+#include "layout.h"
 
-/* No room here speaks these, so wire.h does not have them. */
-enum { PROTO_SCTP = 132 };     /* RFC 9260 */
-enum { ETH_VLAN_AD = 0x88a8 }; /* IEEE 802.1ad: the outer of two tags */
-enum { TAGS_MAX = 2 };
+/* No room here speaks it, so wire.h does not have it. */
+enum { PROTO_SCTP = 132 }; /* RFC 9260 */
 
-struct vlan_tag {
-	be16 control, type;
-} wire_header;
-static_assert(sizeof(struct vlan_tag) == 4, "IEEE 802.1Q 9.6");
-
-struct ip6_hdr {
-	be32 version_class_flow;
-	be16 payload_len;
-	uint8_t next_header, hop_limit;
-	uint8_t src[16], dst[16];
-} wire_header;
-static_assert(sizeof(struct ip6_hdr) == 40, "RFC 8200 3");
-
-/* What of a frame a checksum can be about; places are from p->data on, and inside the frame. */
-struct layout {
-	uint32_t start, end;	/* of a datagram's payload, or of all behind the Ethernet header */
-	uint32_t addresses;	/* source and destination, one behind the other; 0: no datagram */
-	uint32_t addresses_len; /* of both */
-	uint8_t protocol;
-	bool fragment;
-};
-
-static bool parse_ip4(const struct packet *p, uint32_t at, struct layout *l)
-{
-	const struct ip4_hdr *h = (const struct ip4_hdr *)(p->data + at);
-
-	if (p->len - at < sizeof(*h) || ip4_version(h) != 4 || ip4_header_len(h) < sizeof(*h) ||
-	    ip4_header_len(h) > be16_host(h->total_len) || be16_host(h->total_len) > p->len - at)
-		return false;
-	*l = (struct layout){
-		.start = at + ip4_header_len(h),
-		.end = at + be16_host(h->total_len),
-		.addresses = at + (uint32_t)offsetof(struct ip4_hdr, src),
-		.addresses_len = sizeof(h->src) + sizeof(h->dst),
-		.protocol = h->protocol,
-		.fragment = ip4_is_fragment(h),
-	};
-	return true;
-}
-
-static bool parse_ip6(const struct packet *p, uint32_t at, struct layout *l)
-{
-	const struct ip6_hdr *h = (const struct ip6_hdr *)(p->data + at);
-
-	if (p->len - at < sizeof(*h) || be32_host(h->version_class_flow) >> 28 != 6 ||
-	    be16_host(h->payload_len) > p->len - at - sizeof(*h))
-		return false;
-	*l = (struct layout){
-		.start = at + (uint32_t)sizeof(*h),
-		.end = at + (uint32_t)sizeof(*h) + be16_host(h->payload_len),
-		.addresses = at + (uint32_t)offsetof(struct ip6_hdr, src),
-		.addresses_len = sizeof(h->src) + sizeof(h->dst),
-		.protocol = h->next_header,
-	};
-	return true;
-}
-
-/* False: the frame is too short for what its headers say, or they say nonsense. */
-static bool parse(const struct packet *p, struct layout *l)
-{
-	uint32_t at = sizeof(struct eth_hdr);
-
-	if (p->len < at)
-		return false;
-	be16 type = packet_eth(p)->type;
-	for (unsigned tags = 0; tags < TAGS_MAX; tags++) {
-		const struct vlan_tag *tag = (const struct vlan_tag *)(p->data + at);
-		if (be16_host(type) != ETH_VLAN && be16_host(type) != ETH_VLAN_AD)
-			break;
-		if (p->len - at < sizeof(*tag))
-			return false;
-		type = tag->type;
-		at += (uint32_t)sizeof(*tag);
-	}
-	switch (be16_host(type)) {
-	case ETH_IPV4:
-		return parse_ip4(p, at, l);
-	case ETH_IPV6:
-		return parse_ip6(p, at, l);
-	}
-	*l = (struct layout){.start = at, .end = p->len};
-	return true;
-}
-
-/* Writes the field at offset from start: the complement of the sum from start to end. */
+/* Writes the field at offset from start, in the first frame: the complement of the sum from start
+ * to end. */
 static bool finish(struct packet *p, uint32_t start, uint32_t end, uint32_t offset)
 {
-	be16 field = csum_of(p->data + start, end - start);
+	be16 field = csum_finish(chain_sum(0, p, start, end - start));
 	/* Only UDP has its checksum there, or a protocol to which 0 and 0xffff are the same. */
 	if (offset == offsetof(struct udp_hdr, checksum) && !field.raw)
 		field.raw = 0xffff;
@@ -151,11 +68,11 @@ static bool complete_marked(struct packet *p)
 {
 	struct layout l;
 
-	if (!parse(p, &l) || l.protocol == PROTO_SCTP)
+	if (!layout_find(p, &l) || l.protocol == PROTO_SCTP)
 		return false;
 	/* In 32 bits: start and offset have 16, so nothing can wrap. */
 	if (p->csum_start < l.start ||
-	    (uint32_t)p->csum_start + p->csum_offset + sizeof(be16) > l.end)
+	    (uint32_t)p->csum_start + p->csum_offset + sizeof(be16) > min_u32(l.end, p->len))
 		return false;
 	p->tcp_sum_right = marks_tcp(p, &l);
 	return finish(p, p->csum_start, l.end, p->csum_offset);
@@ -183,8 +100,9 @@ static bool complete_unmarked(struct packet *p)
 	uint32_t offset, header_len;
 
 	/* A kernel finishes the checksum before it cuts a datagram: no fragment is open. */
-	if (!parse(p, &l) || !l.addresses || l.fragment ||
-	    !transport_of(l.protocol, &offset, &header_len) || l.end - l.start < header_len)
+	if (!layout_find(p, &l) || !l.addresses || l.fragment ||
+	    !transport_of(l.protocol, &offset, &header_len) ||
+	    min_u32(l.end, p->len) - l.start < header_len)
 		return false;
 	/* The sum is never 0, so a UDP field of 0, "no checksum" (RFC 768), is never open. */
 	if (!begins_right(p, &l, offset))
@@ -196,6 +114,9 @@ static bool complete_unmarked(struct packet *p)
 bool offload_complete(struct packet *p)
 {
 	const uint8_t unfinished = PACKET_PARTIAL | PACKET_UNKNOWN, flags = p->flags;
+
+	if (unlikely(p->gso_size))
+		return false;
 	p->flags = flags & (uint8_t)~unfinished;
 	p->sum_completed |= flags & unfinished;
 	if (flags & PACKET_PARTIAL)
@@ -209,8 +130,10 @@ bool offload_leave(struct packet *p)
 {
 	struct layout l;
 
-	if (!parse(p, &l) || l.protocol != PROTO_TCP || l.fragment ||
-	    l.end - l.start < sizeof(struct tcp_hdr))
+	if (unlikely(p->gso_size))
+		return true;
+	if (!layout_find(p, &l) || l.protocol != PROTO_TCP || l.fragment ||
+	    min_u32(l.end, p->len) - l.start < sizeof(struct tcp_hdr))
 		return false;
 	if (p->flags & PACKET_UNKNOWN) {
 		p->csum_start = (uint16_t)l.start;

@@ -29,14 +29,17 @@
  * pseudo-header sum; 1 corrupt packet in 65,536 may pass.
  *
  * A UDP result of 0 becomes 0xffff (RFC 768, RFC 8200 8.1). Nothing in the frame need have
- * been validated: no byte outside p->len is read, and headers that claim more than there is,
- * or another IP version than the ethertype, leave everything as it is.
+ * been validated: no byte outside the packet is read, and headers that claim more than there
+ * is, or another IP version than the ethertype, leave everything as it is.
+ *
+ * A packet with a gso_size stays open: each segment gets its checksum when it is cut.
  */
 bool offload_complete(struct packet *p);
 
 /*
  * True where p is a TCP segment that may stay open until it is sent (io.h), because completing
- * makes its checksum right: it is PACKET_PARTIAL then, with tcp_sum_right. False: complete it.
+ * makes its checksum right: it is PACKET_PARTIAL then, with tcp_sum_right; and where it has a
+ * gso_size. False: complete it.
  */
 bool offload_leave(struct packet *p);
 

@@ -6,6 +6,11 @@
  * (frame.h); rooms pass pointers in vectors. Rooms up to TO_NEIGH only *decide*: they
  * write packet->decision and leave the bytes alone, so that an ICMP error can quote the
  * datagram as it arrived. Bytes change in ip4_rewrite() and in replies, nowhere else.
+ *
+ * A *large* packet is more than that: it does not fit its frame and goes on in those behind
+ * packet->rest, or it stands for several segments, each with gso_size bytes of its payload,
+ * which whoever takes it will cut it into (GSO; segment.h). Its first frame is the packet to
+ * everyone but the accounts: all headers are in there (PACKET_HEAD_MIN).
  */
 #ifndef TSUJI_PACKET_H
 #define TSUJI_PACKET_H
@@ -55,7 +60,7 @@ struct decision {
 
 struct packet {
 	uint8_t *data;        /* first byte of the link-layer header */
-	uint32_t len;         /* bytes of frame from data on */
+	uint32_t len;         /* bytes of this frame from data on; packet_len() is that of the packet */
 	uint16_t port_in;     /* a port, or the bridge whose leg it came up by; PORT_NONE: made here */
 	uint16_t wire;        /* the port whose wire it came from: what counters go by */
 	uint8_t verdict;      /* enum verdict */
@@ -75,8 +80,34 @@ struct packet {
 	struct mac from;      /* its source's, if it came up by a leg: set by room bridge */
 	bool sum_completed;   /* it came PACKET_PARTIAL or PACKET_UNKNOWN, and has been completed */
 	bool tcp_sum_right;   /* its TCP checksum is right for certain, once completed: offload.c saw a right beginning */
+	uint8_t gso_kind;     /* enum gate_gso (shared.h), while gso_size is not zero */
+	uint16_t gso_size;    /* payload of each segment it is to be cut into; 0: it is one */
+	uint16_t head_len;    /* with gso_size: bytes in front of the payload, segment_check() */
+	uint32_t rest_len;    /* bytes in the frames behind this one */
+	struct packet *rest;  /* the next of its frames, in order; NULL: that was the last */
 };
 static_assert(sizeof(struct packet) <= 2 * CACHE_LINE, "two cache lines at most");
+
+/* Bytes that the first of several frames holds at least: two VLAN tags, 60 of IPv4, 60 of TCP. */
+#define PACKET_HEAD_MIN 142
+#define PACKET_PARTS_MAX 48 /* frames of a packet: 64 KiB of them at the least size, 2048, with what is kept in front */
+
+static inline uint32_t packet_len(const struct packet *p) { return p->len + p->rest_len; }
+static inline uint32_t packet_frames(const struct packet *p)
+{
+	uint32_t n = 1;
+
+	for (p = p->rest; unlikely(p); p = p->rest)
+		n++;
+	return n;
+}
+/* Not one frame that is sent as it stands. */
+static inline bool packet_is_large(const struct packet *p) { return p->rest || p->gso_size; }
+/* The longest frame it becomes on a wire. */
+static inline uint32_t packet_wire_len(const struct packet *p)
+{
+	return unlikely(p->gso_size) ? (uint32_t)p->head_len + p->gso_size : packet_len(p);
+}
 
 static inline struct eth_hdr *packet_eth(const struct packet *p) { return (struct eth_hdr *)p->data; }
 /* The IPv4 header follows the Ethernet header: VLAN-tagged frames are not routed. */

@@ -93,12 +93,18 @@ static void drop(struct pipeline *pl, struct packet *p, struct vector *errors)
 	end(pl, p);
 }
 
-/* Bridged frames leave as they came, but for a checksum left to hardware; some ports finish it. */
-static void put(struct pipeline *pl, struct packet *p)
+/* A checksum left to hardware is finished here, or by the port it leaves by, for less. */
+static void close_or_leave(const struct pipeline *pl, struct packet *p)
 {
 	if (p->flags & (PACKET_PARTIAL | PACKET_UNKNOWN) &&
 	    !(port_completes(port_get(pl->ports, p->decision.port_out)) && offload_leave(p)))
 		offload_complete(p);
+}
+
+/* Bridged frames leave as they came, but for that. */
+static void put(struct pipeline *pl, struct packet *p)
+{
+	close_or_leave(pl, p);
 	if (pl->flows)
 		repeat_offer(&pl->repeat, p);
 	egress_put(&pl->egress, p, pl->now_ns);
@@ -189,9 +195,8 @@ static void rewrite(struct pipeline *pl, const struct vector *v)
 		struct packet *p = v->p[i];
 		if (likely(!p->decision.nat.flags))
 			continue;
-		if (p->flags & (PACKET_PARTIAL | PACKET_UNKNOWN))
-			offload_complete(p); /* a sum that is whole can be updated */
-		nat_rewrite(p);
+		close_or_leave(pl, p);
+		nat_rewrite(p); /* a sum that is whole can be updated, and one that is left open */
 	}
 	ip4_rewrite(pl->ports, pl->fib, pl->pool, pl->stats, v);
 }
@@ -268,7 +273,7 @@ static void count_arrivals(struct pipeline *pl, const struct vector *v)
 	for (unsigned i = 0; i < v->n; i++) {
 		struct port_stats *s = stats_port(pl->stats, v->p[i]->wire);
 		count_add(&s->rx_packets, 1);
-		count_add(&s->rx_bytes, v->p[i]->len);
+		count_add(&s->rx_bytes, packet_len(v->p[i]));
 		if (v->p[i]->flags & PACKET_PARTIAL)
 			count_add(&s->rx_partial, 1);
 	}
@@ -443,5 +448,5 @@ bool pipeline_balanced(const struct pipeline *pl)
 
 	return turn == 0 && free == pl->pool->n_free &&
 	       frame_count(pl->pool, FRAME_HELD) == pl->pool->n_held &&
-	       stats_balance(pl->stats) == (int64_t)pl->pool->n_held;
+	       frame_parts_sound(pl->pool) && stats_balance(pl->stats) == (int64_t)pl->pool->n_held;
 }

@@ -73,7 +73,7 @@ static inline bool bridge_floods_to(const struct port *from, const struct port *
 		return false;
 	if (from && from->flags & to->flags & PORT_ISOLATED)
 		return false;
-	return port_carries(to, p->len);
+	return port_carries(to, packet_wire_len(p));
 }
 
 /* An address that packets can be sent to at this router. */

@@ -23,10 +23,12 @@ struct port_stats {
 	uint64_t burst_lost;           /* of burst_packets: the far end's ring was full, or it has no NAPI */
 	uint64_t flow_packets;         /* of tx_packets: repeated by the flow cache */
 	uint64_t flow_lost;            /* of these: the far end's ring was full, or it has no NAPI */
-	uint64_t gso_calls, gso_packets, gso_errors; /* by the GSO lane; a packet is a segment */
+	uint64_t gso_calls, gso_packets, gso_errors; /* by the GSO lane */
+	uint64_t gso_large;            /* of gso_packets: large ones, which stand for several segments each */
+	uint64_t gso_lost;             /* of gso_large and what was sent with them: the call failed */
 	uint64_t tx_again, tx_busy, tx_nobufs, tx_netdown, tx_error; /* what they answered */
 	uint64_t rx_ring_full, rx_fill_empty; /* lost before us, as the socket counts them */
-	uint64_t rx_too_long;          /* longer than a frame of the pool: lost before us, too */
+	uint64_t rx_too_long;          /* lost before us, too: longer than a frame, or than the frames that were free */
 	uint64_t ends[N_VERDICTS];     /* packets that arrived here, by the way they ended */
 };
 

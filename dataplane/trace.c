@@ -207,13 +207,13 @@ static void leave_lost_slots(struct trace_set *set)
 
 static bool accepts(const struct filter *filter, const struct packet *p)
 {
-	return !filter->n || bpf_filter(filter->program, p->data, p->len, p->len);
+	return !filter->n || bpf_filter(filter->program, p->data, packet_len(p), p->len);
 }
 
 /* As much of the frame as a walk keeps. */
 static void copy_frame(uint8_t *bytes, uint32_t *len, const struct packet *p)
 {
-	*len = p->len;
+	*len = packet_len(p);
 	memcpy(bytes, p->data, min_u32(p->len, TRACE_BYTES));
 }
 
@@ -279,7 +279,7 @@ static void add_step(struct trace_walk *walk, enum verdict room, const struct pa
 		.room = (uint8_t)room,
 		.verdict = p->verdict,
 		.ttl = ttl_of(p),
-		.len = p->len,
+		.len = packet_len(p),
 		.decision = p->decision,
 	};
 }
@@ -297,6 +297,13 @@ void trace_steps(struct trace_set *set, enum verdict room, const struct vector *
 	for (unsigned i = 0; i < v->n; i++)
 		if (v->p[i]->trace)
 			add_step(&slot_of(set, v->p[i])->walk, room, v->p[i], now_ns);
+}
+
+void trace_follow(struct trace_set *set, struct packet *p, struct packet *to)
+{
+	slot_of(set, p)->packet = to;
+	to->trace = p->trace;
+	p->trace = 0;
 }
 
 void trace_end(struct trace_set *set, struct packet *p, uint64_t now_ns)

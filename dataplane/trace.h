@@ -65,6 +65,8 @@ bool trace_armed(const struct trace_set *set);
 void trace_arrivals(struct trace_set *set, const struct vector *v, uint64_t now_ns);
 /* After a room: a step for each followed packet of v. Past TRACE_STEPS the last is overwritten. */
 void trace_steps(struct trace_set *set, enum verdict room, const struct vector *v, uint64_t now_ns);
+/* The walk of p goes on with to. */
+void trace_follow(struct trace_set *set, struct packet *p, struct packet *to);
 /*
  * The packet's walk is over: called while its bytes still stand, for every packet that ends,
  * not for HELD ones, whose walk goes on. Adds a last step if no room has said

@@ -43,6 +43,7 @@
 #define VERDICT_DROPS(DROP)                                                              \
 	DROP(DROP_ETH_SHORT, "eth-short", -1, 0, "shorter than an Ethernet header")      \
 	DROP(DROP_ETH_NOT_OURS, "eth-not-ours", -1, 0, "addressed to another station's MAC") \
+	DROP(DROP_GSO, "gso", -1, 0, "left for hardware to cut (GSO), in a way not known here")  \
 	DROP(DROP_BRIDGE_SOURCE, "bridge-source", -1, 0, "its source MAC is zero, a group, or the router's own") \
 	DROP(DROP_BRIDGE_RESERVED, "bridge-reserved", -1, 0, "addressed to 01:80:c2:00:00:0x, which no bridge forwards") \
 	DROP(DROP_BRIDGE_SAME_PORT, "bridge-same-port", -1, 0, "its destination is behind the port it came from") \
@@ -95,8 +96,8 @@
 	DROP(DROP_NEIGH_FAILED, "neigh-failed", ICMP_UNREACHABLE, ICMP_HOST, "next hop did not answer ARP") \
 	DROP(DROP_NEIGH_QUEUE, "neigh-queue", -1, 0, "too many packets wait for this next hop") \
 	DROP(DROP_NEIGH_TABLE, "neigh-table", -1, 0, "neighbour table is full")          \
-	DROP(DROP_FRAMES, "frames", -1, 0, "no free frame for a fragment")               \
-	DROP(DROP_FRAME_SIZE, "frame-size", -1, 0, "too large for one frame of the pool") \
+	DROP(DROP_FRAMES, "frames", -1, 0, "no free frame for a fragment or segment")               \
+	DROP(DROP_FRAME_SIZE, "frame-size", -1, 0, "too large for the frames of the pool, or for its port's lane") \
 	DROP(DROP_PORT_DOWN, "port-down", -1, 0, "its outgoing port is down or gone")    \
 	DROP(DROP_TX_FULL, "tx-full", -1, 0, "transmit ring of its port is full")        \
 	DROP(DROP_PUNT_RATE, "punt-rate", -1, 0, "its port has given the kernel as many a second as lanes.punt-rate allows") \

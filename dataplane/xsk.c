@@ -49,6 +49,7 @@ struct xsk_area {
 	int map_fd; /* -1: anonymous memory */
 	int punting_fd;
 	bool skb_in_view; /* the kernel lets programs see the skb */
+	bool several;	  /* a packet may be several frames */
 	struct {
 		struct xsk_ring_prod fill, tx;
 		struct xsk_ring_cons completion;
@@ -134,17 +135,28 @@ static int area_map(struct xsk_area *area, uint32_t n_frames, uint32_t frame_siz
 	return 0;
 }
 
+static int anchor_bind(struct xsk_area *area, const struct xsk_socket_config *socket)
+{
+	unsigned tries = 0;
+	int code;
+
+	do {
+		code = xsk_socket__create(&area->anchor.socket, "lo", 0, area->umem, NULL,
+					  &area->anchor.tx, socket);
+	} while (busy_for_a_moment(code, &tries));
+	return code;
+}
+
 static int area_register(struct xsk_area *area, uint32_t frame_size, struct xsk_error *error)
 {
 	const struct xsk_umem_config umem = {
 		.fill_size = XSK_RING_MAX, .comp_size = XSK_RING_MAX, .frame_size = frame_size,
 	};
-	const struct xsk_socket_config socket = {
+	struct xsk_socket_config socket = {
 		.tx_size = ANCHOR_RING,
 		.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
-		.bind_flags = XDP_COPY,
+		.bind_flags = area->skb_in_view ? XDP_COPY | XDP_USE_SG : XDP_COPY,
 	};
-	unsigned tries = 0;
 	int code = xsk_umem__create(&area->umem, area->memory, area->size, &area->anchor.fill,
 				    &area->anchor.completion, &umem);
 	if (code) {
@@ -153,10 +165,13 @@ static int area_register(struct xsk_area *area, uint32_t frame_size, struct xsk_
 			 strerror(-code), code == -ENOBUFS ? fix : "");
 		return code;
 	}
-	do {
-		code = xsk_socket__create(&area->anchor.socket, "lo", 0, area->umem, NULL,
-					  &area->anchor.tx, &socket);
-	} while (busy_for_a_moment(code, &tries));
+	/* Sockets that share the UMEM do as the first one that was bound. */
+	code = anchor_bind(area, &socket);
+	area->several = !code && area->skb_in_view; /* else nobody says how they are to be cut */
+	if (code == -EINVAL) {			    /* before 6.6 */
+		socket.bind_flags = XDP_COPY;
+		code = anchor_bind(area, &socket);
+	}
 	if (code)
 		complain(error, -code,
 			 "cannot bind an AF_XDP socket to the loopback interface: %s%s",
@@ -248,6 +263,8 @@ static void read_meta(struct packet *p)
 	memcpy(&meta, p->data - sizeof(meta), sizeof(meta));
 	p->csum_start = meta.csum_start;
 	p->csum_offset = meta.csum_offset;
+	p->gso_size = meta.gso_size;
+	p->gso_kind = (uint8_t)meta.gso_kind;
 	if (unlikely(meta.vlan_proto))
 		insert_tag(p, &meta);
 	switch ((enum gate_checksum)meta.checksum) {
@@ -283,39 +300,75 @@ static void queue_refill(struct xsk_port *port, struct xsk_queue *q)
 		recvfrom(xsk_socket__fd(q->socket), NULL, 0, MSG_DONTWAIT, NULL, NULL);
 }
 
+static struct packet *take(struct xsk_port *port, const struct xdp_desc *desc)
+{
+	struct frame_pool *pool = port->pool;
+	struct packet *p = frame_at(pool, desc->addr);
+
+	prefetch(pool->base + desc->addr);
+	*p = (struct packet){
+		.data = pool->base + desc->addr,
+		.len = desc->len,
+		.port_in = port->number,
+		.wire = port->number,
+		.owner = p->owner,
+		.refs = 1,
+		.decision = {.port_out = PORT_NONE, .route = ROUTE_NONE},
+	};
+	frame_move(pool, p, FRAME_TURN);
+	return p;
+}
+
+/* The frames, at most n, of the packet that begins at that place of the ring; 0: its end is not
+ * there. */
+static unsigned count_frames(const struct xsk_queue *q, uint32_t index, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (likely(!(xsk_ring_cons__rx_desc(&q->rx, index + i)->options & XDP_PKT_CONTD)))
+			return i + 1;
+	return 0;
+}
+
+/* Puts the n frames from that place on behind p; false: they are too many, and p is no more. */
+static bool take_rest(struct xsk_port *port, const struct xsk_queue *q, uint32_t index, unsigned n,
+		      struct packet *p)
+{
+	struct packet *last = p;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct packet *part = take(port, xsk_ring_cons__rx_desc(&q->rx, index + i));
+		frame_append(port->pool, p, last, part);
+		last = part;
+	}
+	if (likely(n < PACKET_PARTS_MAX))
+		return true;
+	frame_put(port->pool, p);
+	count_add(&port->stats->rx_too_long, 1);
+	return false;
+}
+
 static unsigned queue_rx(struct xsk_port *port, struct xsk_queue *q, struct packet **packets,
 			 unsigned max)
 {
-	struct frame_pool *pool = port->pool;
 	uint32_t index;
-	unsigned n = xsk_ring_cons__peek(&q->rx, max, &index);
+	unsigned n = xsk_ring_cons__peek(&q->rx, max, &index), used = 0, n_packets = 0, frames;
 
-	for (unsigned i = 0; i < n; i++) {
-		const struct xdp_desc *desc = xsk_ring_cons__rx_desc(&q->rx, index + i);
-		struct packet *p = frame_at(pool, desc->addr);
-
-		prefetch(pool->base + desc->addr);
-		*p = (struct packet){
-			.data = pool->base + desc->addr,
-			.len = desc->len,
-			.port_in = port->number,
-			.wire = port->number,
-			.owner = p->owner,
-			.refs = 1,
-			.decision = {.port_out = PORT_NONE, .route = ROUTE_NONE},
-		};
-		frame_move(pool, p, FRAME_TURN);
-		packets[i] = p;
+	for (; used < n && (frames = count_frames(q, index + used, n - used)); used += frames) {
+		struct packet *p = take(port, xsk_ring_cons__rx_desc(&q->rx, index + used));
+		if (likely(frames == 1) || take_rest(port, q, index + used + 1, frames - 1, p))
+			packets[n_packets++] = p;
 	}
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n_packets; i++)
 		read_meta(packets[i]);
-	if (n)
-		xsk_ring_cons__release(&q->rx, n);
-	q->posted -= n;
-	q->n_read += n;
+	if (unlikely(used < n)) /* one that goes on behind what we asked for: next time */
+		xsk_ring_cons__cancel(&q->rx, n - used);
+	if (used)
+		xsk_ring_cons__release(&q->rx, used);
+	q->posted -= used;
+	q->n_read += used;
 	/* Now, not after the turn: what arrives while these are worked on needs frames too. */
 	queue_refill(port, q);
-	return n;
+	return n_packets;
 }
 
 static unsigned port_rx(struct io *io, struct packet **packets, unsigned max)
@@ -495,18 +548,21 @@ static void gate_set_flow(struct xsk_port *port, const struct xsk_config *config
 static int gate_load(struct xsk_port *port, const struct xsk_area *area,
 		     const struct xsk_config *config, struct xsk_error *error)
 {
-	int see_skb = area->skb_in_view && port->native && is_veth(config->name);
+	int see = port->native ? area->skb_in_view && is_veth(config->name) : area->several;
 
-	/* With the skb in view where we can, without it where that does not load. */
-	for (; see_skb >= 0; see_skb--) {
+	/* With the skb, or its end, in view where we can, without it where that does not load. */
+	for (; see >= 0; see--) {
 		port->gate = gate_bpf__open();
 		if (!port->gate)
 			break;
-		port->gate->rodata->see_skb = see_skb;
+		port->gate->rodata->see_skb = see && port->native;
+		port->gate->rodata->see_gso = see && !port->native;
+		if (port->gate->rodata->see_gso)
+			bpf_program__set_flags(port->gate->progs.gate, BPF_F_XDP_HAS_FRAGS);
 		port->gate->rodata->bridged = config->bridged;
 		port->gate->rodata->generic = !port->native;
 		bpf_map__reuse_fd(port->gate->maps.punting, area->punting_fd);
-		if (see_skb && config->flow)
+		if (port->gate->rodata->see_skb && config->flow)
 			gate_set_flow(port, config);
 		if (gate_bpf__load(port->gate) == 0)
 			return 0;
@@ -667,6 +723,11 @@ bool xsk_port_is_native(const struct xsk_port *port) { return port->native; }
 bool xsk_port_sees_checksums(const struct xsk_port *port) { return port->gate->rodata->see_skb; }
 
 bool xsk_port_repeats(const struct xsk_port *port) { return port->gate->rodata->flow_mask; }
+
+bool xsk_port_takes_large(const struct xsk_port *port)
+{
+	return port->gate->rodata->see_gso;
+}
 
 bool xsk_port_attached(const struct xsk_port *port)
 {

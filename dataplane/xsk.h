@@ -7,6 +7,10 @@
  *   pool --refill--> fill ring --KERNEL--> RX ring --rx--> turn
  *   turn --tx--> TX ring --KERNEL--> completion ring --turn--> pool
  *
+ * Where the kernel has XDP_USE_SG (6.6), a packet longer than a frame arrives as several, on a
+ * port in generic mode: what a host leaves for its card to cut, in one piece. The TX ring
+ * takes none of those.
+ *
  * The kernel copies on veth: a frame on the TX ring is read inside our system call, but
  * its completion comes when the *receiver* has let go of the skb, in any order.
  *
@@ -73,6 +77,8 @@ bool xsk_port_repeats(const struct xsk_port *port);
 /* False once someone else has detached or replaced our gate. A system call. */
 bool xsk_port_attached(const struct xsk_port *port);
 struct io *xsk_port_io(struct xsk_port *port);
+/* True where packets longer than a frame arrive, and with them how their sender wants them cut. */
+bool xsk_port_takes_large(const struct xsk_port *port);
 /* Worker: how many packets its transmit ring takes now. */
 unsigned xsk_port_room(const struct xsk_port *port);
 /* The sockets to poll, one for each queue. */

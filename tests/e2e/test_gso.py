@@ -28,12 +28,12 @@ FRAME_MAX = 1514 # bytes of a frame that is one segment
 
 # -- streams ---------------------------------------------------------------------------
 
-def connect(lab, to):
+def connect(lab, to, family=socket.AF_INET):
     """A TCP connection from host a to host `to`: both its ends."""
     with inside(lab.namespace(to)):
-        listener = socket.create_server((lab.hosts[to].address, PORT))
+        listener = socket.create_server((lab.hosts[to].address, PORT), family=family)
     with inside(lab.namespace("a")):
-        client = socket.socket()
+        client = socket.socket(family)
     client.settimeout(30)
     client.connect((lab.hosts[to].address, PORT))
     server, peer = listener.accept()
@@ -71,16 +71,16 @@ def in_parallel(*calls):
         assert not thread.is_alive(), "the transfer does not end"
 
 
-def exchange(lab, to="b", size=8 * MEGABYTE):
+def exchange(lab, to="b", size=8 * MEGABYTE, family=socket.AF_INET):
     """Random data both ways at once, then from a alone; returns what host `to` saw as the peer."""
-    client, server, peer = connect(lab, to)
+    client, server, peer = connect(lab, to, family)
     sent_a, sent_b, got_a, got_b = [], [], [], []
     in_parallel((send_random, client, size, 1, sent_a), (send_random, server, size, 2, sent_b),
                 (receive_all, client, got_a), (receive_all, server, got_b))
     assert sent_a == got_b and sent_b == got_a, (sent_a, got_b, sent_b, got_a)
     client.close()
     server.close()
-    client, server, _ = connect(lab, to)
+    client, server, _ = connect(lab, to, family)
     sent_a, got_b = [], []
     in_parallel((send_random, client, size, 3, sent_a), (receive_all, server, got_b))
     assert sent_a == got_b, (sent_a, got_b)

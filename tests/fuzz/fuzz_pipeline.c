@@ -5,10 +5,11 @@
  * rule translates, and whatever ASan and UBSan find.
  *
  * Input: records of port and choices (1 byte), length (2 bytes), frame; a zero length lets
- * time pass instead.
+ * time pass instead. A frame of several parts or segments begins with struct large.
  */
 #include "../unit/world.h"
 
+#include "../../bpf/shared.h"
 #include "../../dataplane/csum.h"
 
 #include <stdlib.h>
@@ -73,11 +74,43 @@ static void make_likely(uint8_t *frame, uint32_t len, unsigned port)
 		ip->checksum = csum_of(ip, ip4_header_len(ip));
 }
 
+/* A packet of several frames and segments. The ports that take such: by the bits of takes; and r1's MTU. */
+struct large {
+	uint8_t part, gso_size, kind, takes;
+};
+
+static void arrive_large(struct world *w, unsigned port, uint8_t *frame, uint32_t len,
+			 const struct large *large)
+{
+	enum { TRANSPORT = 14 + 20, OFFSET_OF_TCP = TRANSPORT + 12 };
+
+	/* Chance would seldom find headers that agree with the kind. */
+	if (len > OFFSET_OF_TCP && large->gso_size && frame[14] == 0x45) {
+		frame[23] = large->kind & GATE_GSO_TCP ? PROTO_TCP : PROTO_UDP;
+		memset(frame + 20, 0, 2);
+		memset(frame + 24, 0, 2);
+		be16 sum = csum_of(frame + 14, 20);
+		memcpy(frame + 24, &sum, sizeof(sum));
+		if (large->kind & GATE_GSO_TCP)
+			frame[OFFSET_OF_TCP] = 0x50 | (frame[OFFSET_OF_TCP] & 0x20);
+	}
+	for (unsigned i = 0; i < sizeof(ports); i++)
+		w->wires[ports[i]].takes_large = large->takes >> i & 1;
+	w->ports[1].mtu = large->takes & 0x80 ? 300 : 1400;
+	world_arrive_large(w, port, frame, len, PACKET_UNKNOWN, 100 + large->part * 4u, (uint16_t)(large->gso_size * 4u), large->kind);
+}
+
 static void one_record(struct world *w, uint8_t head, const uint8_t *bytes, uint32_t len)
 {
 	uint8_t frame[WORLD_FRAME_SIZE - FRAME_HEADROOM], flags = 0;
-	unsigned port = ports[(head & 0x0f) % sizeof(ports)];
+	unsigned port = ports[(head & 0x07) % sizeof(ports)];
+	struct large large = {0};
 
+	if (head & 0x08 && len > sizeof(large)) {
+		memcpy(&large, bytes, sizeof(large));
+		bytes += sizeof(large);
+		len -= (uint32_t)sizeof(large);
+	}
 	memcpy(frame, bytes, len);
 	if (head & 0x10)
 		make_likely(frame, len, port);
@@ -85,7 +118,10 @@ static void one_record(struct world *w, uint8_t head, const uint8_t *bytes, uint
 		flags = PACKET_UNKNOWN;
 	if (head & 0x80)
 		w->ports[4].mirror = w->ports[0].mirror = head & 1 ? 6 : PORT_NONE;
-	world_arrive(w, port, frame, len, flags);
+	if (large.part)
+		arrive_large(w, port, frame, len, &large);
+	else
+		world_arrive(w, port, frame, len, flags);
 }
 
 /* A turn, and what must hold after it. Rules come and go between turns only. */

@@ -28,6 +28,7 @@
 #define preserve_access_index		      unused
 #define bpf_core_field_offset(type, field)    offsetof(type, field)
 #define bpf_core_type_id_kernel(type)	      0
+#define bpf_core_type_size(type)	      sizeof(type)
 #define BPF_CORE_READ_BITFIELD(object, field) ((object)->field)
 
 #include <linux/bpf.h>

@@ -96,6 +96,14 @@ static void ports_have_addresses_mtu_and_xdp(void **state)
 	config_free(c);
 }
 
+static void mtu_may_exceed_a_frame_in_generic_mode(void **state)
+{
+	(void)state;
+	struct config *c = read_good("ports: {r0: {mtu: 65535, xdp: generic}}\n");
+	assert_int_equal(c->ports[0].mtu, 65535);
+	config_free(c);
+}
+
 static void routes_keep_what_the_file_says(void **state)
 {
 	(void)state;
@@ -1556,6 +1564,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ports_have_addresses_mtu_and_xdp),
+		cmocka_unit_test(mtu_may_exceed_a_frame_in_generic_mode),
 		cmocka_unit_test(routes_keep_what_the_file_says),
 		cmocka_unit_test(neighbours_lanes_and_frames_are_read),
 		cmocka_unit_test(number_or_word_is_either),

@@ -6,6 +6,7 @@
  */
 #include "world.h"
 
+#include "../../bpf/shared.h"
 #include "../../dataplane/csum.h"
 
 #include <stdlib.h>
@@ -99,6 +100,17 @@ static void arrive_bridged(struct world *w, unsigned port, struct mac dst)
 
 	memcpy(frame, &eth, sizeof(eth));
 	arrive(w, port, frame, sizeof(frame));
+}
+
+static void provoke_DROP_GSO(struct world *w)
+{
+	uint8_t frame[1500];
+	uint32_t len = world_ip4(frame, 0, "192.168.1.2", "192.168.0.2", 64, PROTO_TCP, 1000);
+
+	arrive(w, 0, frame, len);
+	struct packet *p = w->wires[0].arriving[w->wires[0].n_arriving - 1];
+	p->gso_size = 100;
+	p->gso_kind = GATE_GSO_OTHER;
 }
 
 static void provoke_DROP_BRIDGE_SOURCE(struct world *w)

@@ -81,6 +81,7 @@ static void frame_got_again_remembers_nothing(void **state)
 	memset(p, 0xa5, sizeof(*p));
 	p->owner = owner;
 	p->refs = 1;
+	p->rest = NULL;
 	frame_put(pool, p);
 	struct packet *again = frame_get(pool);
 	assert_ptr_equal(again, p); /* the warmest comes first */
@@ -89,6 +90,8 @@ static void frame_got_again_remembers_nothing(void **state)
 	assert_int_equal(again->trace, 0);
 	assert_int_equal(again->flags, 0);
 	assert_null(again->next);
+	assert_int_equal(again->gso_size, 0);
+	assert_int_equal(packet_len(again), 0);
 	frame_put(pool, again);
 }
 

@@ -474,7 +474,7 @@ static void flow_leaves_in_one_call_and_is_cut_into_the_same_bytes(void **state)
 	fix_sums(p[19]->data, p[19]->len);
 	for (unsigned i = 0; i < 20; i++)
 		log_add(&want, p[i]->data, p[i]->len);
-	assert_int_equal(gso_send(b.lane, p, 20), 0);
+	assert_int_equal(gso_send(b.lane, p, 20, false), 0);
 	assert_int_equal(receive(&b, &have), 1);
 	log_expect(&have, &want);
 	assert_int_equal(b.pool.n_free, FRAMES);
@@ -505,7 +505,7 @@ static void other_packets_are_left_in_order(void **state)
 	p[6] = others[2] = segment(&b, .sport = 5);
 	others[2]->len = 20;
 	p[7] = segment(&b, .sport = 1, .seq = 2000, .id = 2);
-	assert_int_equal(gso_send(b.lane, p, 8), 3);
+	assert_int_equal(gso_send(b.lane, p, 8, false), 3);
 	assert_memory_equal(p, others, sizeof(others));
 	assert_int_equal(receive(&b, &have), 2);
 	assert_int_equal(have.n, 5);
@@ -523,7 +523,7 @@ static void flow_that_saves_too_little_is_left(void **state)
 	for (unsigned i = 0; i < 4; i++) /* no two of them in a run */
 		p[i] = segment(&b, .seq = i * 1000, .id = (uint16_t)(i * 2));
 	memcpy(before, p, sizeof(p));
-	assert_int_equal(gso_send(b.lane, p, 4), 4);
+	assert_int_equal(gso_send(b.lane, p, 4, false), 4);
 	assert_memory_equal(p, before, sizeof(p));
 	put_back(&b, p, 4);
 	bench_close(&b);
@@ -537,9 +537,9 @@ static void fragment_of_tcp_stops_coalescing_for_the_turn(void **state)
 	bench_open(&b);
 	stream(&b, p, 4, (struct tcp_sketch){.seq = 0});
 	ip_of(p[3])->fragment = be16_from(IP4_MF);
-	assert_int_equal(gso_send(b.lane, p, 4), 4);
+	assert_int_equal(gso_send(b.lane, p, 4, false), 4);
 	ip_of(p[3])->protocol = PROTO_UDP;
-	assert_int_equal(gso_send(b.lane, p, 4), 1);
+	assert_int_equal(gso_send(b.lane, p, 4, false), 1);
 	put_back(&b, p, 1);
 	bench_close(&b);
 }
@@ -555,12 +555,213 @@ static void failed_call_leaves_everything(void **state)
 	memcpy(before, p, sizeof(p));
 	close(b.far_end);
 	b.far_end = -1;
-	assert_int_equal(gso_send(b.lane, p, 20), 20);
+	assert_int_equal(gso_send(b.lane, p, 20, false), 20);
 	assert_memory_equal(p, before, sizeof(p));
 	assert_int_equal(b.stats->port[1].gso_errors, 1);
 	assert_int_equal(b.stats->port[1].gso_calls, 0);
 	assert_int_equal(b.stats->port[1].tx_packets, 0);
 	put_back(&b, p, 20);
+	bench_close(&b);
+}
+
+/* -- large packets ------------------------------------------------------------------- */
+
+enum { CWR = 128 };
+
+/* The segments of a stream as their sender's kernel would hand them over: one packet, several
+ * frames. */
+static struct packet *whole_of(struct bench *b, const struct tcp_sketch *s, unsigned n)
+{
+	struct packet *p[GSO_RUN_MAX], *last;
+	struct gso_head head;
+	stream(b, p, n, *s);
+	gso_head(p, n, &head);
+	memcpy(p[0]->data, head.frame, head.frame_len);
+	last = p[0];
+	for (unsigned i = 1; i < n; i++) {
+		p[i]->data += head.frame_len;
+		p[i]->len -= head.frame_len;
+		frame_append(&b->pool, p[0], last, p[i]);
+		last = p[i];
+	}
+	p[0]->gso_size = head.hint.gso_size;
+	p[0]->gso_kind = GATE_GSO_TCP;
+	p[0]->head_len = head.hint.hdr_len;
+	p[0]->csum_start = head.hint.csum_start;
+	p[0]->csum_offset = head.hint.csum_offset;
+	p[0]->flags = PACKET_PARTIAL;
+	p[0]->tcp_sum_right = false;
+	return p[0];
+}
+
+static void large_packet_leaves_in_one_call_with_its_sender_s_hint(void **state)
+{
+	(void)state;
+	struct bench b;
+	struct packet *segments[10], *p;
+	struct log want, have;
+	bench_open(&b);
+	log_open(&want);
+	log_open(&have);
+	const struct tcp_sketch s = {.seq = 5, .id = 9};
+	stream(&b, segments, 10, s);
+	for (unsigned i = 0; i < 10; i++)
+		log_add(&want, segments[i]->data, segments[i]->len);
+	put_back(&b, segments, 10);
+	p = whole_of(&b, &s, 10);
+	assert_true(gso_takes(p));
+	assert_int_equal(gso_send(b.lane, &p, 1, true), 0);
+	assert_int_equal(receive(&b, &have), 1);
+	log_expect(&have, &want);
+	assert_int_equal(b.pool.n_free, FRAMES);
+	assert_int_equal(b.pool.n_parts, 0);
+	assert_int_equal(b.stats->port[1].gso_large, 1);
+	assert_int_equal(b.stats->port[1].tx_packets, 1);
+	assert_int_equal(b.stats->port[1].gso_lost, 0);
+	free(want.frame);
+	free(have.frame);
+	bench_close(&b);
+}
+
+/* What one call carried. */
+static struct virtio_net_hdr hint_of_next(struct bench *b, uint32_t *len)
+{
+	static uint8_t message[1 << 17];
+	struct virtio_net_hdr hint = {0};
+	ssize_t got = recv(b->far_end, message, sizeof(message), MSG_DONTWAIT);
+	assert_true(got > (ssize_t)sizeof(hint));
+	memcpy(&hint, message, sizeof(hint));
+	*len = (uint32_t)got - (uint32_t)sizeof(hint);
+	return hint;
+}
+
+static void hint_says_what_the_packet_is(void **state)
+{
+	(void)state;
+	static const struct {
+		uint8_t kind, flags, type;
+	} cases[] = {
+		{GATE_GSO_TCP, ACK, VIRTIO_NET_HDR_GSO_TCPV4},
+		{GATE_GSO_TCP, ACK | CWR, VIRTIO_NET_HDR_GSO_TCPV4 | VIRTIO_NET_HDR_GSO_ECN},
+		{GATE_GSO_TCP | GATE_GSO_CWR, ACK, VIRTIO_NET_HDR_GSO_TCPV4},
+		{GATE_GSO_TCP | GATE_GSO_IP6, ACK, VIRTIO_NET_HDR_GSO_TCPV6},
+		{GATE_GSO_UDP, ACK, 5},
+	};
+	struct bench b;
+	uint32_t len;
+	bench_open(&b);
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct packet *p = whole_of(&b, &(struct tcp_sketch){.seq = 1}, 5);
+		uint32_t whole = packet_len(p);
+		uint16_t size = p->gso_size, head_len = p->head_len;
+		p->gso_kind = cases[i].kind;
+		tcp_of(p)->flags = cases[i].flags;
+		assert_int_equal(gso_send(b.lane, &p, 1, true), 0);
+		struct virtio_net_hdr hint = hint_of_next(&b, &len);
+		assert_int_equal(hint.gso_type, cases[i].type);
+		assert_int_equal(hint.flags, VIRTIO_NET_HDR_F_NEEDS_CSUM);
+		assert_int_equal(hint.gso_size, size);
+		assert_int_equal(hint.hdr_len, head_len);
+		assert_int_equal(hint.csum_start, 34);
+		assert_int_equal(hint.csum_offset, 16);
+		assert_int_equal(len, whole);
+	}
+	bench_close(&b);
+}
+
+static void what_a_hint_has_no_word_for_is_not_taken(void **state)
+{
+	(void)state;
+	struct bench b;
+	bench_open(&b);
+	struct packet *p = whole_of(&b, &(struct tcp_sketch){.seq = 1}, 5);
+	p->gso_kind = GATE_GSO_TCP | GATE_GSO_SAME_ID;
+	assert_false(gso_takes(p));
+	p->gso_kind = GATE_GSO_TCP | GATE_GSO_CWR;
+	assert_true(gso_takes(p));
+	tcp_of(p)->flags |= CWR;
+	assert_false(gso_takes(p));
+	p->gso_kind = GATE_GSO_TCP;
+	assert_true(gso_takes(p));
+	frame_put(&b.pool, p);
+	bench_close(&b);
+}
+
+static void flow_with_a_large_packet_leaves_in_order_and_others_stay(void **state)
+{
+	(void)state;
+	struct bench b;
+	struct packet *p[5], *other;
+	struct log have;
+	uint32_t seq = 0;
+	bench_open(&b);
+	log_open(&have);
+	/* one segment, a large packet, two segments; and one of another flow between them */
+	struct tcp_sketch s = {.sport = 1};
+	stream(&b, p, 1, s);
+	s.seq += p[0]->len - HEAD;
+	s.id += 1;
+	p[1] = whole_of(&b, &s, 4);
+	s.seq += packet_len(p[1]) - HEAD;
+	s.id += 4;
+	stream(&b, p + 3, 2, s);
+	stream(&b, p + 2, 1, (struct tcp_sketch){.sport = 2});
+	other = p[2];
+	assert_int_equal(gso_send(b.lane, p, 5, true), 1);
+	assert_ptr_equal(p[0], other);
+	assert_int_equal(receive(&b, &have), 3);
+	assert_int_equal(have.n, 7);
+	for (unsigned i = 0; i < have.n; i++) {
+		struct tcp_hdr tcp;
+		memcpy(&tcp, have.frame[i] + 34, sizeof(tcp));
+		assert_int_equal(be32_host(tcp.seq), seq);
+		seq += have.len[i] - HEAD;
+	}
+	frame_put(&b.pool, other);
+	free(have.frame);
+	bench_close(&b);
+}
+
+static void large_packet_of_no_known_flow_takes_all_along_in_order(void **state)
+{
+	(void)state;
+	struct bench b;
+	struct packet *p[4];
+	uint32_t len;
+	bench_open(&b);
+	stream(&b, p, 1, (struct tcp_sketch){.sport = 1});
+	p[1] = whole_of(&b, &(struct tcp_sketch){.sport = 2}, 3);
+	stream(&b, p + 2, 1, (struct tcp_sketch){.sport = 3});
+	p[3] = whole_of(&b, &(struct tcp_sketch){.sport = 4}, 3);
+	ip_of(p[3])->fragment = be16_from(IP4_MF); /* a fragment of TCP: its flow is not known */
+	uint32_t want[] = {p[0]->len, packet_len(p[1]), p[2]->len, packet_len(p[3])};
+	assert_int_equal(gso_send(b.lane, p, 4, true), 0);
+	for (unsigned i = 0; i < 4; i++) {
+		hint_of_next(&b, &len);
+		assert_int_equal(len, want[i]);
+	}
+	assert_int_equal(b.pool.n_free, FRAMES);
+	bench_close(&b);
+}
+
+static void large_packet_whose_call_failed_is_lost_and_counted(void **state)
+{
+	(void)state;
+	struct bench b;
+	struct packet *p[3];
+	bench_open(&b);
+	p[0] = whole_of(&b, &(struct tcp_sketch){.sport = 1}, 5);
+	stream(&b, p + 1, 1, (struct tcp_sketch){.sport = 2});
+	p[2] = whole_of(&b, &(struct tcp_sketch){.sport = 3}, 5);
+	struct packet *small = p[1];
+	close(b.far_end);
+	b.far_end = -1;
+	assert_int_equal(gso_send(b.lane, p, 3, true), 1);
+	assert_ptr_equal(p[0], small);
+	assert_int_equal(b.stats->port[1].gso_lost, 2);
+	assert_int_equal(b.stats->port[1].gso_errors, 2);
+	frame_put(&b.pool, small);
+	assert_int_equal(b.pool.n_free, FRAMES);
 	bench_close(&b);
 }
 
@@ -630,7 +831,7 @@ static void one_random_turn(struct bench *b, struct tcp_sketch *flows)
 	}
 	int buffer = random32(2) ? 4096 : 1 << 17;
 	setsockopt(b->near_end, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer));
-	unsigned left = gso_send(b->lane, p, n);
+	unsigned left = gso_send(b->lane, p, n, false);
 	receive(b, &out);
 	for (unsigned i = 0; i < left; i++) {
 		offload_complete(p[i]);
@@ -693,6 +894,12 @@ int main(void)
 		cmocka_unit_test(flow_that_saves_too_little_is_left),
 		cmocka_unit_test(fragment_of_tcp_stops_coalescing_for_the_turn),
 		cmocka_unit_test(failed_call_leaves_everything),
+		cmocka_unit_test(large_packet_leaves_in_one_call_with_its_sender_s_hint),
+		cmocka_unit_test(hint_says_what_the_packet_is),
+		cmocka_unit_test(what_a_hint_has_no_word_for_is_not_taken),
+		cmocka_unit_test(flow_with_a_large_packet_leaves_in_order_and_others_stay),
+		cmocka_unit_test(large_packet_of_no_known_flow_takes_all_along_in_order),
+		cmocka_unit_test(large_packet_whose_call_failed_is_lost_and_counted),
 		cmocka_unit_test(every_flow_arrives_whole_and_in_order),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

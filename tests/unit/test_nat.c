@@ -11,7 +11,9 @@
  */
 #include "packets.h"
 
+#include "../../dataplane/csum.h"
 #include "../../dataplane/nat.h"
+#include "../../dataplane/offload.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -1360,6 +1362,52 @@ static void broken_bytes_are_read_within_their_datagram(void **state)
 	}
 }
 
+/* Opens the checksum of a TCP or UDP datagram as its sender's kernel would leave it. */
+static void open_sum(struct packet *p)
+{
+	const struct ip4_hdr *h = packet_ip4(p);
+	bool tcp = h->protocol == PROTO_TCP;
+	be16 sum = {csum_fold(csum_pseudo(h->src, h->dst, h->protocol, (uint16_t)(p->len - 34)))};
+
+	p->csum_start = 34;
+	p->csum_offset =
+		tcp ? offsetof(struct tcp_hdr, checksum) : offsetof(struct udp_hdr, checksum);
+	p->flags |= PACKET_PARTIAL;
+	memcpy(p->data + 34 + p->csum_offset, &sum, sizeof(sum));
+}
+
+static void a_sum_left_open_is_translated_as_a_finished_one(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2000; i++) {
+		struct packet *p = frame_get(&lab.pool), *q = frame_get(&lab.pool);
+		struct bytes b =
+			datagram(.src = "10.0.0.2", .dst = "192.0.2.254", .data_len = 8 + i % 40,
+				 .protocol = i % 2 ? PROTO_TCP : PROTO_UDP, .sport = (uint16_t)i);
+		memcpy(p->data, b.at, b.len);
+		p->len = q->len = b.len;
+		p->decision.nat = (struct nat_decision){.src = {(uint32_t)rand()},
+							.dst = {(uint32_t)rand()},
+							.sport = {(uint16_t)rand()},
+							.dport = {(uint16_t)rand()},
+							.flags = (uint8_t)(1 + i % 3)};
+		q->decision = p->decision;
+		open_sum(p);
+		memcpy(q->data, p->data, b.len);
+		q->csum_start = p->csum_start;
+		q->csum_offset = p->csum_offset;
+		q->flags = p->flags;
+		nat_rewrite(p);
+		offload_complete(p);
+		offload_complete(q);
+		nat_rewrite(q);
+		assert_int_equal(p->flags, 0);
+		assert_memory_equal(p->data, q->data, b.len);
+		frame_put(&lab.pool, p);
+		frame_put(&lab.pool, q);
+	}
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, open_lab, close_lab)
 
 int main(void)
@@ -1432,6 +1480,7 @@ int main(void)
 		test(no_leak_of_other_protocols_and_fragments),
 		test(no_leak_of_a_second_protocol_user),
 		test(translation_there_and_back_is_the_identity),
+		test(a_sum_left_open_is_translated_as_a_finished_one),
 		test(broken_bytes_are_read_within_their_datagram),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
  */
 #include "world.h"
 
+#include "../../bpf/shared.h"
 #include "../../dataplane/csum.h"
 
 #include <stdio.h>
@@ -307,6 +308,234 @@ static void pipeline_pool_too_small_for_fragments_drops_by_name(void **state)
 }
 
 /* Any mixture of traffic ends with every packet accounted for. */
+/* -- large packets ----------------------------------------------------------------- */
+
+enum { HEAD = 14 + 20 + 20, SEGMENT = 1000, N_SEGMENTS = 8, LARGE = HEAD + N_SEGMENTS * SEGMENT };
+
+/* N_SEGMENTS of TCP in one packet, as their sender's kernel would leave them for its card. */
+static uint32_t tcp_large(uint8_t *frame, unsigned port, const char *src, const char *dst,
+			  uint16_t fragment)
+{
+	uint32_t len = world_ip4(frame, port, src, dst, 64, PROTO_TCP, LARGE - 34);
+	struct ip4_hdr *ip = (struct ip4_hdr *)(frame + 14);
+	struct tcp_hdr *tcp = (struct tcp_hdr *)(ip + 1);
+
+	ip->fragment = be16_from(fragment);
+	ip->checksum = (be16){0};
+	ip->checksum = csum_of(ip, sizeof(*ip));
+	*tcp = (struct tcp_hdr){.sport = be16_from(1000),
+				.dport = be16_from(80),
+				.seq = be32_from(7),
+				.data_offset = 0x50,
+				.flags = 0x10};
+	tcp->checksum.raw = csum_fold(csum_pseudo(ip->src, ip->dst, PROTO_TCP, LARGE - 34));
+	return len;
+}
+
+static void arrive_large(struct world *w, const char *dst, uint16_t fragment)
+{
+	static uint8_t frame[LARGE];
+	uint32_t len = tcp_large(frame, 0, "192.168.1.2", dst, fragment);
+
+	assert_true(
+		world_arrive_large(w, 0, frame, len, PACKET_UNKNOWN, 1792, SEGMENT, GATE_GSO_TCP));
+}
+
+/* Whether a frame of one segment has the right checksums. */
+static bool is_whole(const struct world_frame *f)
+{
+	const struct ip4_hdr *ip = ip_of(f);
+	uint64_t pseudo = csum_pseudo(ip->src, ip->dst, PROTO_TCP, (uint16_t)(f->len - 34));
+
+	return csum_fold(csum_add(0, ip, 20)) == 0xffff &&
+	       csum_fold(csum_add(pseudo, ip + 1, f->len - 34)) == 0xffff;
+}
+
+static void pipeline_large_packet_leaves_whole_where_it_is_taken(void **state)
+{
+	struct world *w = *state;
+	const struct world_frame *f = w->wires[1].sent;
+
+	world_neighbour(w, 1, 2, "192.168.0.2");
+	w->wires[1].takes_large = true;
+	arrive_large(w, "192.168.0.2", IP4_DF);
+	turn(w);
+	assert_int_equal(w->wires[1].n_sent, 1);
+	assert_int_equal(f->len, LARGE); /* more than the port's MTU: its segments are not */
+	assert_int_equal(f->gso_size, SEGMENT);
+	assert_int_equal(ip_of(f)->ttl, 63);
+	assert_int_equal(csum_fold(csum_add(0, ip_of(f), 20)), 0xffff);
+	assert_int_equal(ended(w, SENT), 1);
+	assert_int_equal(w->stats.created, 0);
+}
+
+static void pipeline_large_packet_is_cut_where_it_is_not(void **state)
+{
+	struct world *w = *state;
+
+	world_neighbour(w, 1, 2, "192.168.0.2");
+	arrive_large(w, "192.168.0.2", IP4_DF);
+	turn(w);
+	assert_int_equal(w->wires[1].n_sent, N_SEGMENTS);
+	for (unsigned i = 0; i < N_SEGMENTS; i++) {
+		const struct world_frame *f = &w->wires[1].sent[i];
+		assert_int_equal(f->len, HEAD + SEGMENT);
+		assert_int_equal(be16_host(ip_of(f)->id), 0x1234 + i);
+		assert_true(is_whole(f));
+	}
+	assert_int_equal(ended(w, SENT), N_SEGMENTS);
+	assert_int_equal(w->stats.created, N_SEGMENTS - 1);
+}
+
+static void pipeline_large_packet_for_the_kernel_is_cut(void **state)
+{
+	struct world *w = *state;
+
+	arrive_large(w, "10.0.0.1", IP4_DF); /* the kernel has it too */
+	turn(w);
+	assert_int_equal(w->kernel.n_sent, N_SEGMENTS);
+	for (unsigned i = 0; i < N_SEGMENTS; i++)
+		assert_true(is_whole(&w->kernel.sent[i]));
+	assert_int_equal(ended(w, PUNTED), N_SEGMENTS);
+}
+
+static void pipeline_large_packet_is_judged_by_its_segments(void **state)
+{
+	struct world *w = *state;
+
+	world_neighbour(w, 0, 2, "192.168.1.2");
+	world_neighbour(w, 1, 2, "192.168.0.2");
+	w->wires[1].takes_large = true;
+	w->ports[1].mtu = SEGMENT + 39; /* one byte less than a segment needs */
+	arrive_large(w, "192.168.0.2", IP4_DF);
+	turn(w);
+	assert_int_equal(w->wires[1].n_sent, 0);
+	assert_int_equal(ended(w, DROP_IP4_MTU), 1);
+	const struct icmp_hdr *error = icmp_of(&w->wires[0].sent[0]);
+	assert_int_equal(error->code, ICMP_FRAG_NEEDED);
+	assert_int_equal(be32_host(error->rest), SEGMENT + 39);
+
+	arrive_large(w, "192.168.0.2", 0); /* each segment in two pieces */
+	turn(w);
+	assert_int_equal(w->wires[1].n_sent, 2 * N_SEGMENTS);
+	for (unsigned i = 0; i < 2 * N_SEGMENTS; i++) {
+		const struct ip4_hdr *ip = ip_of(&w->wires[1].sent[i]);
+		assert_int_equal(be16_host(ip->id), 0x1234 + i / 2);
+		assert_int_equal(!!(be16_host(ip->fragment) & IP4_MF), i % 2 == 0);
+	}
+	assert_int_equal(w->stats.fragments, 2 * N_SEGMENTS);
+}
+
+static void pipeline_large_packet_waits_for_arp_with_all_its_frames(void **state)
+{
+	struct world *w = *state;
+	uint8_t frame[64];
+
+	w->wires[1].takes_large = true;
+	arrive_large(w, "192.168.0.2", IP4_DF);
+	turn(w);
+	assert_int_equal(w->pool.n_held, 1);
+	assert_int_equal(w->pool.n_parts, LARGE / 1792);
+	uint32_t len =
+		world_arp(frame, 1, 2, ARP_REPLY, world_port_mac(1), "192.168.0.2", "192.168.0.1");
+	world_arrive(w, 1, frame, len, 0);
+	world_forget(w);
+	turn(w);
+	assert_int_equal(w->wires[1].n_sent, 1);
+	assert_int_equal(w->wires[1].sent[0].len, LARGE);
+	assert_int_equal(w->pool.n_free, WORLD_FRAMES);
+}
+
+static void pipeline_large_packets_hold_no_more_frames_than_small_ones(void **state)
+{
+	struct world *w = *state;
+
+	for (unsigned i = 0; i < 20; i++) /* five frames each; the world's table holds 32 */
+		arrive_large(w, i % 2 ? "192.168.0.2" : "192.168.0.3", IP4_DF);
+	turn(w);
+	assert_int_equal(w->pool.n_held, 6);
+	assert_int_equal(w->pool.n_held + w->pool.n_parts, 30);
+	assert_int_equal(ended(w, DROP_NEIGH_QUEUE), 14);
+}
+
+static void pipeline_large_packet_floods_whole_and_cut(void **state)
+{
+	static uint8_t frame[LARGE];
+	struct world *w = *state;
+
+	uint32_t len = tcp_large(frame, 4, "192.168.10.4", "192.168.10.5", IP4_DF);
+	memcpy(frame, "\x02\0\0\0\xee\xee", 6); /* nobody knows where it is */
+	w->wires[5].takes_large = true;
+	w->ports[4].mirror = 0;
+	assert_true(
+		world_arrive_large(w, 4, frame, len, PACKET_UNKNOWN, 1792, SEGMENT, GATE_GSO_TCP));
+	turn(w);
+	w->ports[4].mirror = PORT_NONE;
+	assert_int_equal(w->wires[5].n_sent, 1);
+	assert_int_equal(w->wires[5].sent[0].len, LARGE);
+	assert_memory_equal(w->wires[5].sent[0].bytes, frame, WORLD_FRAME_SIZE);
+	for (unsigned port = 0; port <= 6; port += 6) { /* the mirror's copy is cut, too */
+		assert_int_equal(w->wires[port].n_sent, N_SEGMENTS);
+		for (unsigned i = 0; i < N_SEGMENTS; i++)
+			assert_true(is_whole(&w->wires[port].sent[i]));
+	}
+	assert_int_equal(w->pool.n_free, WORLD_FRAMES);
+}
+
+static void pipeline_long_datagram_of_several_frames_is_answered_and_fragmented(void **state)
+{
+	static uint8_t frame[9000];
+	struct world *w = *state;
+
+	world_neighbour(w, 0, 2, "192.168.1.2");
+	world_neighbour(w, 1, 2, "192.168.0.2");
+	uint32_t len = world_ip4(frame, 0, "192.168.1.2", "192.168.1.1", 64, PROTO_ICMP, 5001);
+	struct icmp_hdr *icmp = (struct icmp_hdr *)(frame + 34);
+	*icmp = (struct icmp_hdr){.type = ICMP_ECHO};
+	icmp->checksum = csum_of(icmp, 5001);
+	assert_true(world_arrive_large(w, 0, frame, len, 0, 1500, 0, 0));
+	len = world_ip4(frame, 0, "192.168.1.2", "192.168.0.2", 64, PROTO_UDP, 5001);
+	assert_true(world_arrive_large(w, 0, frame, len, 0, 1500, 0, 0));
+	turn(w);
+	assert_int_equal(ended(w, DROP_ICMP_CHECKSUM), 0);
+	uint32_t total = 0;
+	for (unsigned wire = 0; wire < 2; wire++, total = 0) {
+		assert_int_equal(w->wires[wire].n_sent, 4);
+		for (unsigned i = 0; i < 4; i++) {
+			const struct world_frame *f = &w->wires[wire].sent[i];
+			if (wire) /* what was counted bytes goes on counting */
+				assert_int_equal(f->bytes[34 + 9],
+						 (uint8_t)(ip4_offset(ip_of(f)) + 9));
+			total += f->len - 34;
+		}
+		assert_int_equal(total, 5001);
+	}
+	assert_int_equal(w->pool.n_free, WORLD_FRAMES);
+}
+
+static void pipeline_datagram_of_several_frames_needs_a_lane_that_takes_it(void **state)
+{
+	static uint8_t frame[9000];
+	struct world *w = *state;
+	uint32_t len = world_ip4(frame, 0, "192.168.1.2", "192.168.0.2", 64, PROTO_UDP, 5001);
+
+	world_neighbour(w, 1, 2, "192.168.0.2");
+	w->ports[1].mtu = 9000;
+	assert_true(world_arrive_large(w, 0, frame, len, 0, 1500, 0, 0));
+	turn(w);
+	assert_int_equal(ended(w, DROP_FRAME_SIZE), 1);
+	w->wires[1].takes_large = true;
+	assert_true(world_arrive_large(w, 0, frame, len, 0, 1500, 0, 0));
+	turn(w);
+	assert_int_equal(w->wires[1].n_sent, 1);
+	assert_int_equal(w->wires[1].sent[0].len, len);
+	/* without room for its headers in the first frame, or longer than a datagram can be */
+	assert_true(world_arrive_large(w, 0, frame, len, 0, PACKET_HEAD_MIN - 1, 0, 0));
+	turn(w);
+	assert_int_equal(ended(w, DROP_FRAME_SIZE), 2);
+	assert_int_equal(w->pool.n_free, WORLD_FRAMES);
+}
+
 static void pipeline_random_traffic_stays_balanced(void **state)
 {
 	static const char *addresses[] = {
@@ -359,6 +588,15 @@ int main(void)
 		TEST(pipeline_errors_about_errors_are_never_made),
 		TEST(pipeline_same_port_out_earns_a_redirect_and_is_forwarded),
 		TEST(pipeline_pool_too_small_for_fragments_drops_by_name),
+		TEST(pipeline_large_packet_leaves_whole_where_it_is_taken),
+		TEST(pipeline_large_packet_is_cut_where_it_is_not),
+		TEST(pipeline_large_packet_for_the_kernel_is_cut),
+		TEST(pipeline_large_packet_is_judged_by_its_segments),
+		TEST(pipeline_large_packet_waits_for_arp_with_all_its_frames),
+		TEST(pipeline_large_packets_hold_no_more_frames_than_small_ones),
+		TEST(pipeline_large_packet_floods_whole_and_cut),
+		TEST(pipeline_long_datagram_of_several_frames_is_answered_and_fragmented),
+		TEST(pipeline_datagram_of_several_frames_needs_a_lane_that_takes_it),
 		TEST(pipeline_random_traffic_stays_balanced),
 	};
 	return cmocka_run_group_tests_name("pipeline", tests, NULL, NULL);

@@ -2,6 +2,7 @@
 /* world - a router on memory, for tests (the drawing is in world.h). */
 #include "world.h"
 
+#include "../../dataplane/chain.h"
 #include "../../dataplane/csum.h"
 
 #include <arpa/inet.h>
@@ -29,15 +30,22 @@ static unsigned wire_tx(struct io *io, struct packet *const *packets, unsigned n
 	for (unsigned i = 0; i < n; i++) {
 		if (wire->sent && wire->n_sent < WORLD_LOG) {
 			struct world_frame *f = &wire->sent[wire->n_sent++];
-			f->len = packets[i]->len;
-			memcpy(f->bytes, packets[i]->data, packets[i]->len);
+			f->len = packet_len(packets[i]);
+			f->gso_size = packets[i]->gso_size;
+			chain_copy(f->bytes, packets[i], 0, min_u32(f->len, WORLD_FRAME_SIZE));
 		}
 		frame_put(&wire->world->pool, packets[i]);
 	}
 	return n;
 }
 
-static const struct io_ops wire_ops = {.rx = wire_rx, .tx = wire_tx};
+static bool wire_takes(const struct io *io, const struct packet *p)
+{
+	(void)p;
+	return ((const struct world_wire *)io)->takes_large;
+}
+
+static const struct io_ops wire_ops = {.rx = wire_rx, .tx = wire_tx, .takes = wire_takes};
 
 static void *must(void *memory)
 {
@@ -259,6 +267,33 @@ bool world_arrive(struct world *w, unsigned port, const void *bytes, uint32_t le
 	p->port_in = p->wire = (uint16_t)port;
 	p->flags = flags;
 	wire->arriving[wire->n_arriving++] = p;
+	return true;
+}
+
+bool world_arrive_large(struct world *w, unsigned port, const void *bytes, uint32_t len, uint8_t flags,
+			uint32_t part, uint16_t gso_size, uint8_t kind)
+{
+	const uint8_t *from = bytes;
+	uint32_t done = min_u32(part, len);
+
+	if (!world_arrive(w, port, bytes, done, flags))
+		return false;
+	struct packet *p = w->wires[port].arriving[w->wires[port].n_arriving - 1], *last = p;
+	p->gso_size = gso_size;
+	p->gso_kind = kind;
+	for (uint32_t n; done < len; done += n) {
+		struct packet *more = frame_get(&w->pool);
+		n = min_u32(part, len - done);
+		if (!more) {
+			w->wires[port].n_arriving--;
+			frame_put(&w->pool, p);
+			return false;
+		}
+		memcpy(more->data, from + done, n);
+		more->len = n;
+		frame_append(&w->pool, p, last, more);
+		last = more;
+	}
 	return true;
 }
 

@@ -25,7 +25,8 @@
 #define WORLD_BUCKETS 4096 /* of the flow cache */
 
 struct world_frame {
-	uint32_t len;
+	uint32_t len;      /* of a large one more than bytes remember */
+	uint16_t gso_size;
 	uint8_t bytes[WORLD_FRAME_SIZE];
 };
 
@@ -37,6 +38,7 @@ struct world_wire {
 	struct world_frame *sent; /* NULL: not remembered */
 	unsigned n_sent;
 	unsigned room;            /* frames it still takes */
+	bool takes_large;
 };
 
 struct world {
@@ -60,6 +62,12 @@ struct world *world_new_with_flows(bool remember);
 void world_free(struct world *w);
 /* A frame arrives on a port with these packet flags; false: no frame left. */
 bool world_arrive(struct world *w, unsigned port, const void *bytes, uint32_t len, uint8_t flags);
+/*
+ * The same in frames of at most part bytes, to be cut into segments of gso_size, which may be
+ * 0, as kind says (enum gate_gso).
+ */
+bool world_arrive_large(struct world *w, unsigned port, const void *bytes, uint32_t len, uint8_t flags,
+			uint32_t part, uint16_t gso_size, uint8_t kind);
 /* One turn over all that has arrived. */
 void world_turn(struct world *w);
 /* Forgets what the wires remember. */
