@@ -80,7 +80,7 @@ static const struct {
 	[BENCH_BURST] = {"tsuji-burst", "tsuji, burst lane",
 			 "lanes: {transmit: burst, flow-cache: off}\n"},
 	[BENCH_C] = {"tsuji-c", "tsuji, all through C", "lanes: {flow-cache: off}\n"},
-	[BENCH_CACHE] = {"tsuji-flow-cache", "tsuji, flow cache", "lanes: {flow-cache: on}\n"},
+	[BENCH_CACHE] = {"tsuji-flow-cache", "tsuji, flow cache", "lanes: {flow-cache: on, far-end: prepare}\n"},
 };
 static_assert(ARRAY_SIZE(contenders) == BENCH_CONTENDERS, "a name for each contender");
 

@@ -26,7 +26,7 @@ enum bench_contender {
 	BENCH_SOCKET, /* tsuji by the socket lane, every packet through C */
 	BENCH_BURST,  /* by the burst lane where the far end takes it, every packet through C */
 	BENCH_C,      /* as shipped but for the flow cache, which is off */
-	BENCH_CACHE,  /* as shipped, which has the flow cache on */
+	BENCH_CACHE,  /* as shipped, which has the flow cache on, and GRO at the hosts, as lab files have it */
 	BENCH_CONTENDERS,
 };
 

@@ -30,7 +30,7 @@
 #define WARM_UP_S    0.2
 #define FLOWS_PPS    250000.0 /* many flows are introduced at a pace that loses none of them */
 #define FLOWS_FEW    1024     /* fewer need no introduction: all come by while it warms up */
-#define FLOWS_TIMES  2.5      /* each: flow caches take a flow in with its second packet */
+#define FLOWS_TIMES  4.5      /* each: its fourth packet is the first that tsuji's flow cache repeats */
 #define FLOWS_LATE   4	      /* times as long as it should take, and no longer */
 #define FLOWS_POLL_S 0.005
 #define INTRODUCED   64	 /* stations at a time: what a small ring holds ... */

@@ -69,7 +69,7 @@ static json_t *contenders(void)
 			 "redirect: bare XDP, the ceiling; kernel: its router, bridge or nft "
 			 "masquerade; tsuji-socket, tsuji-burst: tsuji by that lane, every packet "
 			 "through C; tsuji-c: as shipped, but the flow cache is off; "
-			 "tsuji-flow-cache: as shipped");
+			 "tsuji-flow-cache: as shipped, with GRO at the hosts, as `lab up` sets it");
 }
 
 /* What a row is about. */

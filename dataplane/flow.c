@@ -192,7 +192,7 @@ static bool knock(struct flow_cache *cache, uint64_t hash)
 	return false;
 }
 
-bool flow_wants(struct flow_cache *cache, const struct flow_key *key, uint64_t now_ns)
+bool flow_wants(struct flow_cache *cache, const struct flow_key *key, bool seen, uint64_t now_ns)
 {
 	uint64_t hash = hash_of(cache, key);
 	struct choice c = choices(cache, hash);
@@ -208,7 +208,7 @@ bool flow_wants(struct flow_cache *cache, const struct flow_key *key, uint64_t n
 	}
 	if (!room)
 		return false;
-	return knock(cache, hash);
+	return seen || knock(cache, hash);
 }
 
 /* All of e but what XDP writes. Readers that began before see the sequence move. */

@@ -72,8 +72,11 @@ uint32_t flow_begin(struct flow_cache *cache, uint64_t now_ns);
 /* Whether a flow from that port to that one could be repeated at all; quick. */
 bool flow_serves(const struct flow_cache *cache, uint16_t port_in, uint16_t port_out);
 bool flow_is_by_tuple(const struct flow_cache *cache);
-/* A packet of that flow came the long way. True: it should be armed. Cost: two or three cache lines. */
-bool flow_wants(struct flow_cache *cache, const struct flow_key *key, uint64_t now_ns);
+/*
+ * A packet of that flow came the long way; seen: and others before it, for certain. True: it
+ * should be armed. Cost: two or three cache lines.
+ */
+bool flow_wants(struct flow_cache *cache, const struct flow_key *key, bool seen, uint64_t now_ns);
 /* What went by of that flow since its last report, before it is armed anew; false: nothing. */
 struct flow_report;
 bool flow_report_of(struct flow_cache *cache, const struct flow_key *key, struct flow_report *report);

@@ -16,18 +16,24 @@
 enum { NOT_OFFERED = PACKET_PARTIAL | PACKET_UNKNOWN | PACKET_ERROR | PACKET_OWN | PACKET_OPTIONS |
 		     PACKET_LINK_GROUP | PACKET_FLOOD };
 
+/* What the gate knows a datagram of t by; without rules t has addresses alone. */
+static struct flow_key routed_key(const struct tuple *t, uint16_t port_in)
+{
+	uint32_t ports = t->sport.raw | (uint32_t)t->dport.raw << 16;
+
+	return (struct flow_key){{
+		t->src.raw | (uint64_t)t->dst.raw << 32,
+		ports | FLOW_KEY_REST(port_in, t->protocol, FLOW_ROUTED),
+	}};
+}
+
 /* A session has changed its state or ended: its packets are decided anew. */
 static void session_told(void *arg, const struct session *s, bool ended)
 {
 	struct repeat *r = arg;
 
 	for (unsigned direction = 0; direction < 2; direction++) {
-		const struct tuple *t = &s->tuple[direction];
-		struct flow_key key = {{
-			t->src.raw | (uint64_t)t->dst.raw << 32,
-			t->sport.raw | (uint32_t)t->dport.raw << 16 |
-				FLOW_KEY_REST(0, t->protocol, FLOW_ROUTED),
-		}};
+		struct flow_key key = routed_key(&s->tuple[direction], 0);
 		flow_forget(r->cache, &key, ended, r->now_ns);
 	}
 }
@@ -106,7 +112,8 @@ static bool session_allows(const struct packet *p)
 {
 	const struct session *s = p->session;
 
-	if (!s || p->state == STATE_IS_RELATED)
+	/* A direction's first packet may be its only one: not worth a look yet. */
+	if (!s || p->state == STATE_IS_RELATED || load_shared(&s->packets[p->direction]) < 2)
 		return false;
 	if (s->tuple[0].protocol == PROTO_TCP)
 		return s->state == SESSION_ESTABLISHED;
@@ -153,11 +160,7 @@ static bool offer_routed(const struct repeat *r, const struct packet *p, struct 
 		o->session_created_ns = p->session->created_ns;
 		o->session_state = p->session->state;
 	}
-	o->entry.key = (struct flow_key){{
-		from.src.raw | (uint64_t)from.dst.raw << 32,
-		from.sport.raw | (uint32_t)from.dport.raw << 16 |
-			FLOW_KEY_REST(p->wire, from.protocol, FLOW_ROUTED),
-	}};
+	o->entry.key = routed_key(&from, p->wire);
 	offer_macs(p, o);
 	o->note.route = d->route;
 	o->note.next_hop = d->next_hop;
@@ -197,7 +200,7 @@ void repeat_offer(struct repeat *r, const struct packet *p)
 		return;
 	else
 		o->entry.mtu = p->decision.mtu;
-	r->n += flow_wants(r->cache, &o->entry.key, r->now_ns);
+	r->n += flow_wants(r->cache, &o->entry.key, o->note.session, r->now_ns);
 }
 
 /* -- arming ----------------------------------------------------------------------- */
@@ -213,12 +216,10 @@ static bool still_routed(const struct repeat *r, const struct repeat_offer *o)
 	if (!note->session)
 		return true;
 	/* Until it is quoted nobody tells that its place is another's, or its state another. */
-	const struct tuple *t = &note->session->tuple[note->direction];
-	uint64_t word = t->src.raw | (uint64_t)t->dst.raw << 32;
-	uint32_t ports = t->sport.raw | (uint32_t)t->dport.raw << 16;
+	struct flow_key key = routed_key(&note->session->tuple[note->direction], note->port_in);
 	return note->session->created_ns == o->session_created_ns &&
-	       note->session->state == o->session_state && word == o->entry.key.word[0] &&
-	       ports == (uint32_t)o->entry.key.word[1] &&
+	       note->session->state == o->session_state &&
+	       memcmp(&key, &o->entry.key, sizeof(key)) == 0 &&
 	       session_quote(r->sessions, note->session);
 }
 

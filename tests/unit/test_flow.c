@@ -129,7 +129,7 @@ static bool wants(uint32_t flow)
 {
 	struct flow_key key = key_of(flow);
 
-	return flow_wants(cache, &key, now_ns);
+	return flow_wants(cache, &key, false, now_ns);
 }
 
 static bool arm_key(const struct flow_key *key, uint32_t flow, uint32_t generation,
@@ -291,8 +291,8 @@ static void flow_from_another_port_is_another_flow(void **unused)
 	(void)unused;
 	assert_true(arm(1));
 	assert_null(see_key(&other));
-	assert_false(flow_wants(cache, &other, now_ns));
-	assert_true(flow_wants(cache, &other, now_ns));
+	assert_false(flow_wants(cache, &other, false, now_ns));
+	assert_true(flow_wants(cache, &other, false, now_ns));
 	assert_true(arm_key(&other, 2, flow_begin(cache, now_ns), NULL));
 	assert_ptr_not_equal(see_key(&other), see(1));
 }
