@@ -11,20 +11,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
-/* The parts we read of kernel structures; offsets are relocated when the program loads. */
-#define relocated __attribute__((preserve_access_index))
-struct ns_common {
-	unsigned int inum;
-} relocated;
-struct net {
-	struct ns_common ns;
-} relocated;
-struct net_device {
-	int ifindex;
-	struct {
-		struct net *net;
-	} relocated nd_net;
-} relocated;
+#include "device.h"
 
 #define LOOPBACK 1 /* where frames of BPF_PROG_RUN come from; the same number everywhere */
 

@@ -10,22 +10,8 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
+#include "device.h"
 #include "shared.h"
-
-/* The parts we read of kernel structures; offsets are relocated when the program loads. */
-#define relocated __attribute__((preserve_access_index))
-struct ns_common {
-	unsigned int inum;
-} relocated;
-struct net {
-	struct ns_common ns;
-} relocated;
-struct net_device {
-	int ifindex;
-	struct {
-		struct net *net;
-	} relocated nd_net;
-} relocated;
 
 const volatile __u32 ports_id; /* the flow cache's device map */
 const volatile __u32 netns;    /* inode of the namespace that the ports are in */
