@@ -54,7 +54,8 @@ static uint64_t dropped(const struct port_stats *now, const struct port_stats *b
 /* Packets of the socket lane: what did not leave otherwise, which may be counted just now. */
 static uint64_t by_socket(const struct port_stats *stats)
 {
-	uint64_t others = load_shared(&stats->burst_packets) + load_shared(&stats->flow_packets);
+	uint64_t others = load_shared(&stats->burst_packets) + load_shared(&stats->gso_packets) +
+			  load_shared(&stats->flow_packets);
 	return max_u64(load_shared(&stats->tx_packets), others) - others;
 }
 

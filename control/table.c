@@ -271,20 +271,22 @@ static json_int_t per_call(json_int_t packets, json_int_t calls)
 static void put_lanes(FILE *out, const json_t *port)
 {
 	static const char *const lanes[][3] = {{"socket", "socket_packets", "tx_kicks"},
-					       {"burst", "burst_packets", "burst_calls"}};
+					       {"burst", "burst_packets", "burst_calls"},
+					       {"GSO", "gso_packets", "gso_calls"}};
+	static const char *const before[] = {"    ", "; ", "\n    "};
 
 	if (!json_object_get(port, "socket_packets"))
 		return;
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < sizeof(lanes) / sizeof(*lanes); i++) {
 		json_int_t packets = number_of(port, lanes[i][1]),
 			   calls = number_of(port, lanes[i][2]);
 
-		fprintf(out, "%s lane %" JSON_INTEGER_FORMAT " packets in %" JSON_INTEGER_FORMAT
-			" calls, %" JSON_INTEGER_FORMAT " each", i ? "; burst" : "    socket",
-			packets, calls, per_call(packets, calls));
+		fprintf(out, "%s%s lane %" JSON_INTEGER_FORMAT " packets in %" JSON_INTEGER_FORMAT
+			" calls, %" JSON_INTEGER_FORMAT " each", before[i], lanes[i][0], packets,
+			calls, per_call(packets, calls));
+		if (!strcmp(lanes[i][0], "burst") && number_of(port, "burst_min"))
+			fprintf(out, ", from %" JSON_INTEGER_FORMAT " on", number_of(port, "burst_min"));
 	}
-	if (number_of(port, "burst_min"))
-		fprintf(out, ", from %" JSON_INTEGER_FORMAT " on", number_of(port, "burst_min"));
 	fprintf(out, "; flow cache %" JSON_INTEGER_FORMAT " packets\n", number_of(port, "flow_packets"));
 }
 

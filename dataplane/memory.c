@@ -12,6 +12,17 @@
 #define HUGE_PAGE ((size_t)2 << 20)   /* of x86-64, and of arm64 with pages of 4 KiB */
 #define MAPPED	  ((size_t)128 << 10) /* as malloc has it: from here on mapped, not cleared */
 
+/* LeakSanitizer, where it is linked in, follows pointers in mapped memory only if it is told of it. */
+void __lsan_register_root_region(const void *at, size_t size) __attribute__((weak));
+void __lsan_unregister_root_region(const void *at, size_t size) __attribute__((weak));
+
+static void *followed(void *at, size_t size)
+{
+	if (at && __lsan_register_root_region)
+		__lsan_register_root_region(at, size);
+	return at;
+}
+
 static size_t round_up(size_t size, size_t unit)
 {
 	return (size + unit - 1) / unit * unit;
@@ -44,9 +55,9 @@ void *memory_new(size_t size)
 	if (size > SIZE_MAX / 2)
 		return NULL;
 	if (size >= HUGE_PAGE)
-		return map_huge(round_up(size, HUGE_PAGE));
+		return followed(map_huge(round_up(size, HUGE_PAGE)), round_up(size, HUGE_PAGE));
 	if (size >= MAPPED)
-		return map(size);
+		return followed(map(size), size);
 	size = round_up(size ? size : 1, CACHE_LINE);
 	void *at = aligned_alloc(CACHE_LINE, size);
 	return at ? memset(at, 0, size) : NULL;
@@ -54,8 +65,13 @@ void *memory_new(size_t size)
 
 void memory_free(void *at, size_t size)
 {
-	if (size < MAPPED)
+	if (size < MAPPED) {
 		free(at);
-	else if (at)
-		munmap(at, size < HUGE_PAGE ? size : round_up(size, HUGE_PAGE));
+		return;
+	}
+	size = size < HUGE_PAGE ? size : round_up(size, HUGE_PAGE);
+	if (at && __lsan_unregister_root_region)
+		__lsan_unregister_root_region(at, size);
+	if (at)
+		munmap(at, size);
 }

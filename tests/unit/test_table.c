@@ -84,12 +84,14 @@ static void port_with_statistics_shows_its_lanes(void **state)
 	       "[{\"name\":\"r0\",\"state\":\"up\",\"mtu\":1500,\"lane\":\"burst\","
 	       "\"lane_reason\":null,\"far_end\":\"host2:eth0\",\"far_end_prepared\":true,"
 	       "\"flow_cache\":true,\"socket_packets\":3,\"tx_kicks\":2,\"burst_packets\":1000,"
-	       "\"burst_calls\":10,\"flow_packets\":7}]",
+	       "\"burst_calls\":10,\"gso_packets\":60,\"gso_calls\":3,\"flow_packets\":7}]",
 	       "r0: up mtu 1500 lane burst flow-cache on\n"
 	       "    far end host2:eth0: GRO switched on by tsuji, off again at exit\n"
 	       "    socket lane 3 packets in 2 calls, 2 each; burst lane 1000 packets in 10 calls, "
-	       "100 each; flow cache 7 packets\n"
-	       "    socket_packets 3  tx_kicks 2  burst_packets 1000  burst_calls 10  flow_packets 7\n");
+	       "100 each\n"
+	       "    GSO lane 60 packets in 3 calls, 20 each; flow cache 7 packets\n"
+	       "    socket_packets 3  tx_kicks 2  burst_packets 1000  burst_calls 10  gso_packets 60\n"
+	       "    gso_calls 3  flow_packets 7\n");
 }
 
 static void port_that_may_not_burst_says_why(void **state)
