@@ -4,13 +4,14 @@
 it repeats: those are carried by C, and nobody else notices."""
 import os
 import pathlib
+import socket
 import time
 
 import frames
 from bridge_lab import LOCAL_EXPERIMENT, BridgeLab
 from census import Census, plain, udp
 from flow_lab import TO_B
-from lib import Lab, main, test, wait_for
+from lib import SO_RCVBUFFORCE, Lab, main, test, wait_for
 from stream import (Stream, datagram, gro_on, is_numbered, kernel_drops, named_losses, ports,
                     repeated, wait_repeated)
 
@@ -140,6 +141,7 @@ def what_a_slow_host_has_no_room_for_is_counted_once():
         armed(lab, steady)
         was = ports(tsuji)["r1"]
         b.tap.receive()
+        b.tap.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 128 << 20) # all that may arrive
         hindrance = slow_down(lab, "b")
         found = Census(lab, [*steady, *new], 40_000, 4096).result()
         hindrance.kill()
