@@ -144,10 +144,10 @@ static __always_inline int find_flow(const struct flow_key *key, __u32 generatio
 static __always_inline int would_overtake(struct xdp_md *ctx, const struct decision *d)
 {
 	struct gate_counters *count = &counters[ctx->rx_queue_index & (QUEUES - 1)];
-	__u16 behind = (__u16)once(count->done) - d->waits_for;
 
-	if (!d->waits_for)
+	if (!d->waits_for) /* first: the counters' line is often another CPU's */
 		return 0;
+	__u16 behind = (__u16)once(count->done) - d->waits_for;
 	if (!(d->waits_for & FLOW_WAITS_FIRST) &&
 	    (behind & FLOW_WAITS_NUMBER) <= FLOW_WAITS_NUMBER / 2) {
 		once(d->entry->waits_for) = 0;

@@ -486,7 +486,9 @@ static void port_done(struct io *io)
 
 	for (unsigned i = 0; i < port->n_queues; i++) {
 		struct xsk_queue *q = &port->queues[i];
-		store_release(&port->gate->bss->counters[i].done, q->n_read + load_shared(&q->lost));
+		uint64_t *done = &port->gate->bss->counters[i].done, now = q->n_read + load_shared(&q->lost);
+		if (load_shared(done) != now) /* each store takes the line from the gate's CPU */
+			store_release(done, now);
 	}
 }
 

@@ -1593,27 +1593,27 @@ static void compare_random(bool routed, unsigned least_in_percent)
 static void random_routed_frames_leave_as_the_twin_sends_them(void **unused)
 {
 	(void)unused;
-	compare_random(true, 30);
+	compare_random(true, 15);
 }
 
 static void random_filtered_frames_leave_as_the_twin_sends_them(void **unused)
 {
 	(void)unused;
 	use_rules(false, true);
-	compare_random(true, 15);
+	compare_random(true, 5);
 }
 
 static void random_translated_frames_leave_as_the_twin_sends_them(void **unused)
 {
 	(void)unused;
 	use_rules(true, true);
-	compare_random(true, 15);
+	compare_random(true, 5);
 }
 
 static void random_bridged_frames_leave_as_the_twin_sends_them(void **unused)
 {
 	(void)unused;
-	compare_random(false, 30);
+	compare_random(false, 15);
 }
 
 #define repeat_test(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
